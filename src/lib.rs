@@ -1,0 +1,3 @@
+//! Paddock: a coordination server that ZooKeeper's clients, tools and clusters use without noticing.
+
+pub mod ids;

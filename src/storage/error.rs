@@ -1,0 +1,204 @@
+//! What can go wrong with the files, with the numbers to find the place and the words to get out of it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::ids::Zxid;
+
+/// A fault of the storage. Every one of them stops the node: there is no way to go on with a log that may have lost something.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// The system refused an operation on a file.
+    #[error("cannot {operation} {path}: {source}")]
+    Io {
+        /// What was tried, as a verb.
+        operation: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// A log file holds bytes that were durable once and cannot be read as records any more.
+    #[error(
+        "transaction log {path} is damaged at offset {offset}: {reason}. The last transaction read before it is {last}. \
+         Restore this file from a backup; or, if this server is one of an ensemble whose other members are healthy, move the \
+         contents of its data directories away (keep myid) and start it, so that it fetches everything from the leader"
+    )]
+    LogDamaged {
+        /// The log file.
+        path: PathBuf,
+        /// Where the first unreadable record begins, in bytes.
+        offset: u64,
+        /// The last zxid before the damage: of the log, or of the snapshot below it.
+        last: Zxid,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// Transactions are missing between two that are there.
+    #[error(
+        "transactions are missing: {path} has {found} at offset {offset}, but the one before it is {last}. A log file was lost, \
+         or a snapshot. Restore it from a backup; or, if this server is one of an ensemble whose other members are healthy, move \
+         the contents of its data directories away (keep myid) and start it"
+    )]
+    LogHole {
+        /// The log file that holds the first transaction after the hole.
+        path: PathBuf,
+        /// Where that transaction begins, in bytes.
+        offset: u64,
+        /// The last transaction before the hole.
+        last: Zxid,
+        /// The first transaction after the hole.
+        found: Zxid,
+    },
+    /// The same zxid stands in the log twice, with different content.
+    #[error(
+        "transaction log {path} has {found} at offset {offset} after {last}, and it is not a repetition of the {found} read \
+         before. Two histories are mixed in this directory: restore it from a backup or fetch it anew from the ensemble"
+    )]
+    LogDisorder {
+        /// The log file.
+        path: PathBuf,
+        /// Where the second transaction of that zxid begins, in bytes.
+        offset: u64,
+        /// The highest zxid read before.
+        last: Zxid,
+        /// The zxid that goes back.
+        found: Zxid,
+    },
+    /// A snapshot cannot be read to its end, or a seal of it does not match.
+    #[error("snapshot {path} is damaged at offset {offset} of its uncompressed content: {reason}")]
+    SnapshotDamaged {
+        /// The snapshot file.
+        path: PathBuf,
+        /// How many uncompressed bytes had been read.
+        offset: u64,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The newer snapshots are damaged and the log does not lead from an older one past them.
+    #[error(
+        "snapshot {path} is damaged ({reason}), and the log cannot stand in for it: from snapshot {from} it leads only to \
+         {reached}, not to {needed}. Restore the snapshot or the missing log files from a backup; or, if this server is one of an \
+         ensemble whose other members are healthy, move the contents of its data directories away (keep myid) and start it"
+    )]
+    SnapshotNotReplaceable {
+        /// The newest damaged snapshot.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// The zxid of the older snapshot that was tried.
+        from: Zxid,
+        /// The last transaction that the log holds.
+        reached: Zxid,
+        /// The zxid of the damaged snapshot.
+        needed: Zxid,
+    },
+    /// There are snapshots, but none can be loaded.
+    #[error("no valid snapshot in {dir}: {count} tried, the newest is {newest} ({reason}). Restore one from a backup")]
+    NoValidSnapshot {
+        /// The directory of the snapshots.
+        dir: PathBuf,
+        /// How many files were tried.
+        count: usize,
+        /// The newest of them.
+        newest: String,
+        /// What is wrong with the newest.
+        reason: String,
+    },
+    /// There are log files but no snapshot to start from.
+    #[error(
+        "no snapshot in {snap_dir}, but there is the transaction log {log}. Something is missing: restore the snapshots. Only when \
+         upgrading from ZooKeeper 3.4, where a server may have had none, set snapshot.trust.empty=true for one start"
+    )]
+    SnapshotsMissing {
+        /// The directory of the snapshots.
+        snap_dir: PathBuf,
+        /// The oldest log file.
+        log: PathBuf,
+    },
+    /// A needed directory does not exist and may not be created.
+    #[error("directory {path} does not exist, and zookeeper.datadir.autocreate is false: create it, or correct dataDir and dataLogDir")]
+    MissingDirectory {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Another process uses the data directory.
+    #[error("data directory {path} is in use: another server holds the lock {lock}. Stop that server, or give this one its own dataDir")]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// The lock file.
+        lock: PathBuf,
+    },
+    /// With two directories, a file lies in the one where its kind does not belong (`FileTxnSnapLog.checkLogDir`, `checkSnapDir`).
+    #[error("{path} does not belong into this directory: with dataLogDir apart from dataDir, move log.* to dataLogDir and snapshot.* to dataDir")]
+    Misplaced {
+        /// The misplaced file.
+        path: PathBuf,
+    },
+    /// An epoch file does not hold a number.
+    #[error("epoch file {path} does not hold a decimal number but {found:?}: restore it, or write the epoch (the zxid's high half) of the last transaction")]
+    EpochFile {
+        /// The file.
+        path: PathBuf,
+        /// Its first characters.
+        found: String,
+    },
+    /// The content of a transaction could not be taken in.
+    #[error("transaction {zxid} in {path} at offset {offset} cannot be applied: {reason}")]
+    TxnRejected {
+        /// The log file.
+        path: PathBuf,
+        /// Where the record begins, in bytes.
+        offset: u64,
+        /// The zxid of the transaction.
+        zxid: Zxid,
+        /// What the taker said.
+        reason: String,
+    },
+    /// A transaction of a size that the log format has no room for.
+    #[error("transaction {zxid} has {size} bytes; a log record holds 1 to {limit}")]
+    PayloadSize {
+        /// The zxid of the transaction.
+        zxid: Zxid,
+        /// Its size in bytes.
+        size: usize,
+        /// The largest size in bytes.
+        limit: usize,
+    },
+    /// A transaction was appended that is not after the last one.
+    #[error("transaction {zxid} was appended to the log after {last}")]
+    AppendOrder {
+        /// The zxid appended.
+        zxid: Zxid,
+        /// The zxid appended before it.
+        last: Zxid,
+    },
+    /// The file that a new log would get already holds records.
+    #[error("transaction log {path} exists and holds records: a new log file would overwrite them. Move it away if it is not wanted")]
+    LogExists {
+        /// The log file.
+        path: PathBuf,
+    },
+}
+
+impl StorageError {
+    /// An error of the system, with the operation and the file it was about.
+    pub(crate) fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { operation, path: path.to_path_buf(), source: Arc::new(source) }
+    }
+}
+
+/// Adds the operation and the path to an `io::Result`.
+pub(crate) trait IoContext<T> {
+    /// Turns the error into [`StorageError::Io`].
+    fn context(self, operation: &'static str, path: &Path) -> Result<T, StorageError>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn context(self, operation: &'static str, path: &Path) -> Result<T, StorageError> {
+        self.map_err(|e| StorageError::io(operation, path, e))
+    }
+}

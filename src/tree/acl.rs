@@ -1,0 +1,289 @@
+//! ACLs: interned lists, and the check of a permission against the identities of a connection (client-protocol.md §8).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Permission bits of an ACL entry.
+pub mod perms {
+    /// Read data and list children.
+    pub const READ: i32 = 1;
+    /// Set data.
+    pub const WRITE: i32 = 2;
+    /// Create children.
+    pub const CREATE: i32 = 4;
+    /// Delete children.
+    pub const DELETE: i32 = 8;
+    /// Set the ACL.
+    pub const ADMIN: i32 = 16;
+    /// All of them.
+    pub const ALL: i32 = 31;
+}
+
+/// The name of an interned ACL.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct AclId(pub u32);
+
+impl AclId {
+    /// World, all permissions: what the server itself creates nodes with. Stored as -1 and never part of a snapshot's ACL map.
+    pub const OPEN: Self = Self(u32::MAX);
+
+    /// The number in a snapshot (`ReferenceCountedACLCache`).
+    #[must_use]
+    pub fn to_disk(self) -> i64 {
+        if self == Self::OPEN { -1 } else { i64::from(self.0) }
+    }
+
+    /// The id for the number in a snapshot; `None` if it cannot be one.
+    #[must_use]
+    pub fn from_disk(id: i64) -> Option<Self> {
+        if id == -1 { Some(Self::OPEN) } else { u32::try_from(id).ok().filter(|&id| id != u32::MAX).map(Self) }
+    }
+}
+
+/// Who somebody is, or who is allowed: a scheme and an id in it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Identity {
+    /// "world", "ip", "digest", "super", ...
+    pub scheme: String,
+    /// The id in the scheme's own syntax.
+    pub id: String,
+}
+
+impl Identity {
+    /// An identity from its two parts.
+    #[must_use]
+    pub fn new(scheme: &str, id: &str) -> Self {
+        Self { scheme: scheme.to_owned(), id: id.to_owned() }
+    }
+}
+
+/// One entry of an ACL.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct AclEntry {
+    /// Permission bits, stored as they came.
+    pub perms: i32,
+    /// Whom it allows.
+    pub who: Identity,
+}
+
+/// A whole ACL, with what `world:anyone` may do worked out once.
+#[derive(Debug, PartialEq, Eq)]
+pub struct AclList {
+    entries: Vec<AclEntry>,
+    world_perms: i32,
+}
+
+impl AclList {
+    /// A list of entries, in their order.
+    #[must_use]
+    pub fn new(entries: Vec<AclEntry>) -> Self {
+        let world = entries.iter().filter(|entry| entry.who.scheme == "world" && entry.who.id == "anyone");
+        let world_perms = world.fold(0, |all, entry| all | entry.perms);
+        Self { entries, world_perms }
+    }
+
+    /// The entries in their order.
+    #[must_use]
+    pub fn entries(&self) -> &[AclEntry] {
+        &self.entries
+    }
+
+    /// Whether one of `identities` has *any* of the bits of `wanted` (`ZooKeeperServer.checkACL`). An empty list allows all.
+    #[must_use]
+    pub fn allows(&self, wanted: i32, identities: &[Identity]) -> bool {
+        self.world_perms & wanted != 0
+            || self.entries.is_empty()
+            || identities.iter().any(|identity| identity.scheme == "super")
+            || self.entries.iter().filter(|entry| entry.perms & wanted != 0).any(|entry| is_matched(&entry.who, identities))
+    }
+}
+
+fn is_matched(who: &Identity, identities: &[Identity]) -> bool {
+    let mut same_scheme = identities.iter().filter(|identity| identity.scheme == who.scheme);
+    match who.scheme.as_str() {
+        "ip" => same_scheme.any(|identity| ip_matches(&identity.id, &who.id)),
+        "digest" => same_scheme.any(|identity| identity.id == who.id),
+        _ => false,
+    }
+}
+
+/// Whether an address lies in `addr` or `addr/bits`.
+fn ip_matches(address: &str, pattern: &str) -> bool {
+    let Some((network, bits)) = parse_ip_pattern(pattern) else { return false };
+    let Ok(address) = address.parse::<IpAddr>() else { return false };
+    match (address, network) {
+        (IpAddr::V4(a), IpAddr::V4(n)) => bits == 0 || (a.to_bits() ^ n.to_bits()) >> (32 - bits) == 0,
+        (IpAddr::V6(a), IpAddr::V6(n)) => bits == 0 || (a.to_bits() ^ n.to_bits()) >> (128 - bits) == 0,
+        _ => false,
+    }
+}
+
+/// The network and prefix length of an `ip` id; `None` if the syntax is wrong (`IPAuthenticationProvider.isValid`).
+#[must_use]
+pub fn parse_ip_pattern(pattern: &str) -> Option<(IpAddr, u32)> {
+    let (address, bits) = match pattern.split_once('/') {
+        Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),
+        None => (pattern, None),
+    };
+    let network = address.parse::<IpAddr>().ok().filter(|_| !(address.contains(':') && address.contains('.')))?;
+    let longest = if network.is_ipv4() { 32 } else { 128 };
+    let bits = bits.unwrap_or(longest);
+    (bits <= longest).then_some((network, bits))
+}
+
+struct Interned {
+    list: Arc<AclList>,
+    use_count: u64,
+}
+
+/// All ACLs in use, each stored once.
+pub struct AclTable {
+    by_id: BTreeMap<u32, Interned>,
+    by_entries: BTreeMap<Vec<AclEntry>, u32>,
+    open: Arc<AclList>,
+    next_id: u32,
+}
+
+impl Default for AclTable {
+    fn default() -> Self {
+        let everyone = AclEntry { perms: perms::ALL, who: Identity::new("world", "anyone") };
+        Self { by_id: BTreeMap::new(), by_entries: BTreeMap::new(), open: Arc::new(AclList::new(vec![everyone])), next_id: 1 }
+    }
+}
+
+impl AclTable {
+    /// The id of a list, made if it is new. Counts one use.
+    pub fn intern(&mut self, entries: Vec<AclEntry>) -> AclId {
+        let id = match self.by_entries.get(&entries) {
+            Some(&id) => id,
+            None => {
+                let id = self.next_id;
+                self.put(id, entries);
+                id
+            }
+        };
+        self.add_use(AclId(id));
+        AclId(id)
+    }
+
+    /// Takes a list under the id that a snapshot gives it.
+    pub fn put(&mut self, id: u32, entries: Vec<AclEntry>) {
+        self.by_entries.insert(entries.clone(), id);
+        self.by_id.insert(id, Interned { list: Arc::new(AclList::new(entries)), use_count: 0 });
+        self.next_id = self.next_id.max(id.saturating_add(1));
+    }
+
+    /// Counts one more use of an id.
+    pub fn add_use(&mut self, id: AclId) {
+        if let Some(interned) = self.by_id.get_mut(&id.0) {
+            interned.use_count += 1;
+        }
+    }
+
+    /// Counts one use less; the last one removes the list.
+    pub fn release(&mut self, id: AclId) {
+        let Some(interned) = self.by_id.get_mut(&id.0) else { return };
+        interned.use_count = interned.use_count.saturating_sub(1);
+        if interned.use_count == 0 {
+            self.forget(id.0);
+        }
+    }
+
+    fn forget(&mut self, id: u32) {
+        if let Some(interned) = self.by_id.remove(&id)
+            && self.by_entries.get(interned.list.entries()) == Some(&id)
+        {
+            self.by_entries.remove(interned.list.entries());
+        }
+    }
+
+    /// Removes the lists that no znode uses: a snapshot may hold some.
+    pub fn purge_unused(&mut self) {
+        let unused: Vec<u32> = self.by_id.iter().filter(|(_, interned)| interned.use_count == 0).map(|(&id, _)| id).collect();
+        for id in unused {
+            self.forget(id);
+        }
+    }
+
+    /// Whether an id can be used.
+    #[must_use]
+    pub fn contains(&self, id: AclId) -> bool {
+        id == AclId::OPEN || self.by_id.contains_key(&id.0)
+    }
+
+    /// The list of an id. One that nobody knows allows nothing: a damaged snapshot must not open a znode to everybody.
+    #[must_use]
+    pub fn list(&self, id: AclId) -> Arc<AclList> {
+        Arc::clone(self.list_ref(id))
+    }
+
+    /// The list of an id, borrowed.
+    #[must_use]
+    pub fn list_ref(&self, id: AclId) -> &Arc<AclList> {
+        if id == AclId::OPEN {
+            return &self.open;
+        }
+        &self.by_id.get(&id.0).expect("a znode's ACL is in the table as long as the znode lives").list
+    }
+
+    /// All lists with their ids, for a snapshot.
+    pub fn iter(&self) -> impl Iterator<Item = (AclId, &Arc<AclList>)> {
+        self.by_id.iter().map(|(&id, interned)| (AclId(id), &interned.list))
+    }
+
+    /// Number of lists.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(perms: i32, scheme: &str, id: &str) -> AclEntry {
+        AclEntry { perms, who: Identity::new(scheme, id) }
+    }
+
+    #[test]
+    fn equal_lists_share_an_id_until_the_last_use_ends() {
+        let mut table = AclTable::default();
+        let first = table.intern(vec![entry(31, "world", "anyone")]);
+        assert_eq!(first, AclId(1));
+        assert_eq!(table.intern(vec![entry(31, "world", "anyone")]), first);
+        table.release(first);
+        assert!(table.contains(first));
+        table.release(first);
+        assert!(table.is_empty());
+        assert_eq!(table.intern(vec![entry(1, "world", "anyone")]), AclId(2));
+    }
+
+    #[test]
+    fn any_wanted_bit_is_enough_and_super_passes() {
+        let list = AclList::new(vec![entry(perms::READ, "digest", "u:h"), entry(perms::ADMIN, "ip", "10.0.0.0/8")]);
+        let user = [Identity::new("digest", "u:h")];
+        assert!(list.allows(perms::READ | perms::WRITE, &user));
+        assert!(!list.allows(perms::WRITE, &user));
+        assert!(list.allows(perms::ADMIN, &[Identity::new("ip", "10.200.3.4")]));
+        assert!(!list.allows(perms::ADMIN, &[Identity::new("ip", "11.0.0.1")]));
+        assert!(list.allows(perms::ALL, &[Identity::new("super", "")]));
+    }
+
+    #[test]
+    fn ip_patterns() {
+        assert!(ip_matches("fe80::1", "fe80::/10"));
+        assert!(!ip_matches("10.0.0.1", "::/0"));
+        assert!(ip_matches("1.2.3.4", "0.0.0.0/0"));
+        for wrong in ["", "1.2.3", "1.2.3.4/33", "1.2.3.4/x", "::1/129", "::ffff:1.2.3.4", "256.1.1.1", "1.2.3.4/"] {
+            assert!(parse_ip_pattern(wrong).is_none(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! Watches: who wants to hear of which path (client-protocol.md §6).
+//!
+//! One entry per path with the modes of each watcher. Java's two tables are views of it: the data table shows `DATA`, `PERSISTENT` and
+//! `RECURSIVE`, the child table `CHILD` and `PERSISTENT`. A watcher is a connection's slot; its watches end with the connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use super::path;
+use super::slab::Slab;
+
+/// The slot of the connection that watches.
+pub type Watcher = u32;
+
+/// Modes of a watch, as bits that can be combined.
+pub mod modes {
+    /// One-shot, set by getData and exists.
+    pub const DATA: u8 = 1;
+    /// One-shot, set by getChildren.
+    pub const CHILD: u8 = 2;
+    /// Standing, on one znode.
+    pub const PERSISTENT: u8 = 4;
+    /// Standing, on a znode and everything below it.
+    pub const RECURSIVE: u8 = 8;
+    /// What Java's data table holds.
+    pub const DATA_TABLE: u8 = DATA | PERSISTENT | RECURSIVE;
+    /// What Java's child table holds.
+    pub const CHILD_TABLE: u8 = CHILD | PERSISTENT;
+}
+
+/// What happened (`Watcher.Event.EventType`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EventType {
+    /// The znode was created.
+    NodeCreated = 1,
+    /// The znode was deleted.
+    NodeDeleted = 2,
+    /// Its data changed.
+    NodeDataChanged = 3,
+    /// A child was created or deleted.
+    NodeChildrenChanged = 4,
+}
+
+enum Watchers {
+    One(Watcher, u8),
+    Many(Box<BTreeMap<Watcher, u8>>),
+}
+
+struct WatchedPath {
+    path: Box<str>,
+    watchers: Watchers,
+}
+
+/// All watches of the server.
+pub struct WatchTable {
+    paths: Slab<WatchedPath>,
+    by_path: HashTable<u32>,
+    hash: FixedState,
+    by_watcher: BTreeMap<Watcher, BTreeSet<u32>>,
+    data_count: usize,
+    child_count: usize,
+    recursive_count: usize,
+}
+
+impl WatchTable {
+    /// An empty table. `seed` keys the path hash.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            paths: Slab::new(),
+            by_path: HashTable::new(),
+            hash: FixedState::with_seed(seed),
+            by_watcher: BTreeMap::new(),
+            data_count: 0,
+            child_count: 0,
+            recursive_count: 0,
+        }
+    }
+
+    fn hash_of(&self, path: &str) -> u64 {
+        let mut hasher = self.hash.build_hasher();
+        hasher.write(path.as_bytes());
+        hasher.finish()
+    }
+
+    fn find(&self, path: &str) -> Option<u32> {
+        if self.by_path.is_empty() {
+            return None;
+        }
+        let hash = self.hash_of(path);
+        self.by_path.find(hash, |&id| self.paths.get(id).is_some_and(|watched| &*watched.path == path)).copied()
+    }
+
+    /// Adds modes to a watch, or sets it. The path is taken as it is: it need not exist nor be valid.
+    pub fn add(&mut self, watcher: Watcher, path: &str, added: u8) {
+        let id = self.find(path).unwrap_or_else(|| self.add_path(watcher, path));
+        let watchers = &mut self.paths.get_mut(id).expect("the table names live paths").watchers;
+        let old = watchers.modes(watcher);
+        watchers.set(watcher, old | added);
+        self.count(old, old | added);
+        self.by_watcher.entry(watcher).or_default().insert(id);
+    }
+
+    fn add_path(&mut self, watcher: Watcher, path: &str) -> u32 {
+        let id = self.paths.insert(WatchedPath { path: path.into(), watchers: Watchers::One(watcher, 0) });
+        let hash = self.hash_of(path);
+        let (paths, state) = (&self.paths, &self.hash);
+        self.by_path.insert_unique(hash, id, |&other| {
+            let mut hasher = state.build_hasher();
+            hasher.write(paths.get(other).expect("the table names live paths").path.as_bytes());
+            hasher.finish()
+        });
+        id
+    }
+
+    fn count(&mut self, old: u8, new: u8) {
+        for (mask, counter) in [
+            (modes::DATA_TABLE, &mut self.data_count),
+            (modes::CHILD_TABLE, &mut self.child_count),
+            (modes::RECURSIVE, &mut self.recursive_count),
+        ] {
+            *counter += usize::from(new & mask != 0);
+            *counter -= usize::from(old & mask != 0);
+        }
+    }
+
+    /// The modes in which a connection watches exactly this path; 0 for none.
+    #[must_use]
+    pub fn modes(&self, watcher: Watcher, path: &str) -> u8 {
+        self.find(path).and_then(|id| self.paths.get(id)).map_or(0, |watched| watched.watchers.modes(watcher))
+    }
+
+    /// Takes modes away from a watch.
+    pub fn remove(&mut self, watcher: Watcher, path: &str, removed: u8) {
+        if let Some(id) = self.find(path) {
+            self.remove_modes(id, watcher, removed);
+        }
+    }
+
+    fn remove_modes(&mut self, id: u32, watcher: Watcher, removed: u8) {
+        let watched = self.paths.get_mut(id).expect("the table names live paths");
+        let old = watched.watchers.modes(watcher);
+        let new = old & !removed;
+        if old == new {
+            return;
+        }
+        let is_unwatched = watched.watchers.set(watcher, new);
+        self.count(old, new);
+        if new == 0
+            && let Some(set) = self.by_watcher.get_mut(&watcher)
+        {
+            set.remove(&id);
+            if set.is_empty() {
+                self.by_watcher.remove(&watcher);
+            }
+        }
+        if is_unwatched {
+            self.forget_path(id);
+        }
+    }
+
+    fn forget_path(&mut self, id: u32) {
+        let watched = self.paths.remove(id);
+        if let Ok(entry) = self.by_path.find_entry(self.hash_of(&watched.path), |&other| other == id) {
+            entry.remove();
+        }
+    }
+
+    /// Ends all watches of a connection, in time proportional to their number.
+    pub fn remove_watcher(&mut self, watcher: Watcher) {
+        for id in self.by_watcher.get(&watcher).cloned().unwrap_or_default() {
+            self.remove_modes(id, watcher, u8::MAX);
+        }
+    }
+
+    /// Number of paths that a connection watches.
+    #[must_use]
+    pub fn watch_count_of(&self, watcher: Watcher) -> usize {
+        self.by_watcher.get(&watcher).map_or(0, BTreeSet::len)
+    }
+
+    /// Tells every watcher that an event concerns, once each, and consumes one-shot watches (client-protocol.md §6.3).
+    pub fn fire(&mut self, event: EventType, path: &str, mut notify: impl FnMut(Watcher)) {
+        if self.by_path.is_empty() {
+            return;
+        }
+        let (fires, consumed) = match event {
+            EventType::NodeCreated | EventType::NodeDataChanged => (modes::DATA_TABLE, modes::DATA),
+            EventType::NodeDeleted => (modes::DATA_TABLE | modes::CHILD_TABLE, modes::DATA | modes::CHILD),
+            EventType::NodeChildrenChanged => (modes::CHILD_TABLE, modes::CHILD),
+        };
+        let mut told = self.fire_at(path, fires, consumed);
+        if event != EventType::NodeChildrenChanged && self.recursive_count > 0 {
+            self.add_recursive(path, &mut told);
+        }
+        told.into_iter().for_each(&mut notify);
+    }
+
+    fn fire_at(&mut self, path: &str, fires: u8, consumed: u8) -> Vec<Watcher> {
+        let Some(id) = self.find(path) else { return Vec::new() };
+        let told = self.paths.get(id).expect("the table names live paths").watchers.with(fires);
+        for &watcher in &told {
+            self.remove_modes(id, watcher, consumed);
+            if self.paths.get(id).is_none() {
+                break;
+            }
+        }
+        told
+    }
+
+    fn add_recursive(&self, path: &str, told: &mut Vec<Watcher>) {
+        let mut seen: BTreeSet<Watcher> = told.iter().copied().collect();
+        for ancestor in path::ancestors(path) {
+            let watched = self.find(ancestor).and_then(|id| self.paths.get(id));
+            let recursive = watched.map(|watched| watched.watchers.with(modes::RECURSIVE)).unwrap_or_default();
+            told.extend(recursive.into_iter().filter(|&watcher| seen.insert(watcher)));
+        }
+    }
+
+    /// Watches of both tables, as Java counts them: a persistent watch is in both.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.data_count + self.child_count
+    }
+
+    /// Watches of the data table.
+    #[must_use]
+    pub fn data_total(&self) -> usize {
+        self.data_count
+    }
+
+    /// The data table: each connection with the paths it watches.
+    pub fn data_watches(&self) -> impl Iterator<Item = (Watcher, Vec<&str>)> {
+        self.by_watcher.iter().filter_map(|(&watcher, ids)| {
+            let watched = ids.iter().filter_map(|&id| self.paths.get(id));
+            let paths: Vec<&str> = watched
+                .filter(|watched| watched.watchers.modes(watcher) & modes::DATA_TABLE != 0)
+                .map(|watched| &*watched.path)
+                .collect();
+            (!paths.is_empty()).then_some((watcher, paths))
+        })
+    }
+}
+
+impl Watchers {
+    fn modes(&self, watcher: Watcher) -> u8 {
+        match self {
+            Self::One(one, modes) => if *one == watcher { *modes } else { 0 },
+            Self::Many(many) => many.get(&watcher).copied().unwrap_or(0),
+        }
+    }
+
+    fn with(&self, wanted: u8) -> Vec<Watcher> {
+        match self {
+            Self::One(one, modes) => if modes & wanted != 0 { vec![*one] } else { Vec::new() },
+            Self::Many(many) => many.iter().filter(|(_, modes)| *modes & wanted != 0).map(|(&watcher, _)| watcher).collect(),
+        }
+    }
+
+    /// Sets a watcher's modes; true when nobody watches any more.
+    fn set(&mut self, watcher: Watcher, new: u8) -> bool {
+        match self {
+            Self::One(one, modes) if *one == watcher => {
+                *modes = new;
+                new == 0
+            }
+            Self::One(one, modes) => {
+                *self = Self::Many(Box::new(BTreeMap::from([(*one, *modes), (watcher, new)])));
+                false
+            }
+            Self::Many(many) => {
+                if new == 0 {
+                    many.remove(&watcher);
+                } else {
+                    many.insert(watcher, new);
+                }
+                many.is_empty()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fired(table: &mut WatchTable, event: EventType, path: &str) -> Vec<Watcher> {
+        let mut told = Vec::new();
+        table.fire(event, path, |watcher| told.push(watcher));
+        told
+    }
+
+    #[test]
+    fn one_shot_watches_fire_once() {
+        let mut table = WatchTable::new(1);
+        table.add(1, "/a", modes::DATA);
+        table.add(2, "/a", modes::CHILD);
+        assert_eq!(fired(&mut table, EventType::NodeDataChanged, "/a"), [1]);
+        assert_eq!(fired(&mut table, EventType::NodeDataChanged, "/a"), [] as [u32; 0]);
+        assert_eq!(fired(&mut table, EventType::NodeChildrenChanged, "/a"), [2]);
+        assert_eq!((table.total(), table.by_path.len(), table.paths.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn deletion_tells_each_connection_once_and_takes_both_one_shot_watches() {
+        let mut table = WatchTable::new(1);
+        table.add(1, "/a", modes::DATA | modes::CHILD);
+        table.add(1, "/", modes::RECURSIVE);
+        table.add(2, "/a", modes::PERSISTENT);
+        assert_eq!(fired(&mut table, EventType::NodeDeleted, "/a"), [1, 2]);
+        assert_eq!(table.modes(1, "/a"), 0);
+        assert_eq!(table.modes(2, "/a"), modes::PERSISTENT);
+    }
+
+    #[test]
+    fn recursive_watches_never_hear_of_children_changed() {
+        let mut table = WatchTable::new(1);
+        table.add(1, "/", modes::RECURSIVE);
+        table.add(1, "/a", modes::RECURSIVE);
+        assert_eq!(fired(&mut table, EventType::NodeCreated, "/a/b"), [1]);
+        assert_eq!(fired(&mut table, EventType::NodeChildrenChanged, "/a"), [] as [u32; 0]);
+    }
+
+    #[test]
+    fn counts_are_those_of_two_tables() {
+        let mut table = WatchTable::new(1);
+        table.add(1, "/a", modes::PERSISTENT);
+        table.add(1, "/a", modes::DATA);
+        assert_eq!((table.total(), table.data_total()), (2, 1));
+        table.add(7, "/b", modes::CHILD);
+        assert_eq!(table.total(), 3);
+        table.remove(1, "/a", modes::PERSISTENT);
+        assert_eq!((table.total(), table.modes(1, "/a")), (2, modes::DATA));
+        table.remove_watcher(1);
+        table.remove_watcher(7);
+        assert_eq!((table.total(), table.watch_count_of(1), table.paths.len()), (0, 0, 0));
+    }
+}
