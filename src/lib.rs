@@ -1,3 +1,11 @@
 //! Paddock: a coordination server that ZooKeeper's clients, tools and clusters use without noticing.
 
 pub mod ids;
+pub mod net;
+pub mod proto;
+pub mod replica;
+pub mod request;
+pub mod session;
+pub mod storage;
+pub mod tree;
+pub mod zab;

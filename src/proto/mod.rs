@@ -8,3 +8,4 @@ pub mod password;
 #[allow(clippy::all)]
 pub mod records;
 pub mod reply;
+pub mod txn;

@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn mark_is_the_golden_bytes_and_reads_back() {
         let bytes = mark(Zxid(5), 16);
-        assert_eq!(bytes, *b"PDKSYNC1\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x10\x38\xc5\x02\x58");
+        assert_eq!(bytes, *b"PDKSYNC1\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x10\x2f\xe7\x02\x63");
         assert_eq!(parse_mark(&bytes), Some((Zxid(5), 16)));
         for at in 0..MARK_BYTES {
             let mut flipped = bytes;

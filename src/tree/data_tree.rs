@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::acl::{AclEntry, AclId, AclList, AclTable, Identity, perms};
 use super::digest;
 use super::path;
@@ -24,7 +26,7 @@ const DIGEST_LOG_LIMIT: usize = 1024;
 pub struct DataTree {
     pub(super) store: Store,
     pub(super) acls: AclTable,
-    pub(super) frozen: Option<Box<Frozen>>,
+    pub(super) frozen: Mutex<Option<Box<Frozen>>>,
     pub(super) quotas: QuotaIndex,
     ephemerals: BTreeMap<i64, BTreeSet<NodeId>>,
     containers: BTreeSet<NodeId>,
@@ -72,7 +74,7 @@ impl DataTree {
         let mut tree = Self {
             store: Store::new(seed, AclId::OPEN),
             acls: AclTable::default(),
-            frozen: None,
+            frozen: Mutex::new(None),
             quotas: QuotaIndex::default(),
             ephemerals: BTreeMap::new(),
             containers: BTreeSet::new(),
@@ -126,7 +128,7 @@ impl DataTree {
                 self.ephemerals.entry(session).or_default().insert(id);
             }
         }
-        if let Some(frozen) = &mut self.frozen {
+        if let Some(frozen) = self.frozen.get_mut() {
             frozen.created(id);
         }
         id
@@ -159,7 +161,7 @@ impl DataTree {
 
     /// Called before a node changes or goes, so that a snapshot under way keeps its old form.
     fn before_change(&mut self, id: NodeId) {
-        if let Some(frozen) = &mut self.frozen {
+        if let Some(frozen) = self.frozen.get_mut() {
             frozen.before_change(&self.store, id);
         }
     }

@@ -1,0 +1,356 @@
+//! One client connection: what it waits for, what waits for it, and the effects that the replica has on it.
+//!
+//! Lock order: the tree's lock first, then the connection's state. The state is never held while the replica is called.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::Notify;
+
+use super::context::Context;
+use super::output::Output;
+use crate::ids::{ConnectionId, Zxid};
+use crate::proto::connect::ConnectResponse;
+use crate::proto::limits::{OUTPUT_BYTES_MAX, OUTPUT_BYTES_PAUSE, OUTSTANDING_BYTES_PER_CONNECTION_MAX, OUTSTANDING_REQUESTS_PER_CONNECTION_MAX};
+use crate::proto::op_code::OpCode;
+use crate::proto::password;
+use crate::proto::reply::{encode_frame, encode_header};
+use crate::replica::View;
+use crate::request::read::{After, ReadContext};
+use crate::request::reply::{encode_body, header_error};
+use crate::session::SessionCell;
+use crate::tree::acl::{AclList, Identity, perms};
+use crate::tree::apply::Applied;
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    /// Nothing but a four-letter word or a ConnectRequest is understood.
+    AwaitingConnect,
+    /// The replica opens the session; bytes behind the handshake wait.
+    Connecting,
+    /// Requests are served.
+    Open,
+    /// What is queued is written, then the socket is closed.
+    Closing,
+    /// The socket is closed at once.
+    Closed,
+}
+
+/// A request that waits for its turn behind a write.
+pub(super) enum Pending {
+    /// A write that the replica has.
+    Write { received_ms: i64, closes: bool, bytes: usize, is_large: bool },
+    /// A read that must see the writes before it and nothing later of its own session.
+    Read { xid: i32, op: OpCode, body: Bytes, identities: Arc<[Identity]> },
+    /// A finished frame that keeps its place.
+    Ready { frame: Vec<u8>, closes: bool },
+}
+
+/// Figures of one connection that `cons` shows.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionStats {
+    /// Frames in.
+    pub received: u64,
+    /// Frames out.
+    pub sent: u64,
+    /// Ms since 1970 when it was accepted.
+    pub established_ms: i64,
+    /// The last operation.
+    pub last_op: Option<OpCode>,
+    /// The last xid.
+    pub last_xid: Option<i32>,
+    /// The last zxid sent in a reply.
+    pub last_zxid: Zxid,
+    /// When the last reply was sent, ms of the monotonic clock.
+    pub last_response_ms: i64,
+    /// Latency of the last request, ms.
+    pub last_latency_ms: i64,
+    /// The smallest latency, ms.
+    pub min_latency_ms: i64,
+    /// The largest latency, ms.
+    pub max_latency_ms: i64,
+    /// Sum of latencies, ms, and their number.
+    pub latency_sum_ms: (i64, u64),
+}
+
+pub(super) struct State {
+    pub(super) phase: Phase,
+    pub(super) output: Output,
+    pub(super) pending: VecDeque<Pending>,
+    pub(super) pending_bytes: usize,
+    pub(super) pending_writes: usize,
+    pub(super) session: Option<Arc<SessionCell>>,
+    pub(super) identities: Arc<[Identity]>,
+    pub(super) read_only_byte: bool,
+    pub(super) stats: ConnectionStats,
+    /// The task found a limit reached and waits to be woken when there is room.
+    pub(super) is_paused: bool,
+}
+
+/// One client connection.
+pub struct Connection {
+    id: ConnectionId,
+    address: SocketAddr,
+    writer: OwnedWriteHalf,
+    pub(super) wake: Notify,
+    pub(super) state: Mutex<State>,
+    pub(super) context: Arc<Context>,
+}
+
+impl Connection {
+    pub(super) fn new(id: ConnectionId, address: SocketAddr, writer: OwnedWriteHalf, context: Arc<Context>, established_ms: i64) -> Self {
+        let state = State {
+            phase: Phase::AwaitingConnect,
+            output: Output::default(),
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            pending_writes: 0,
+            session: None,
+            identities: Arc::new([Identity::new("ip", &address.ip().to_string())]),
+            read_only_byte: false,
+            stats: ConnectionStats { established_ms, ..ConnectionStats::default() },
+            is_paused: false,
+        };
+        Self { id, address, writer, wake: Notify::new(), state: Mutex::new(state), context }
+    }
+
+    /// Its slot and generation.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// The client's address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The session it serves.
+    #[must_use]
+    pub fn session(&self) -> Option<Arc<SessionCell>> {
+        self.state.lock().session.clone()
+    }
+
+    /// Its figures, and the number of requests that wait.
+    #[must_use]
+    pub fn stats(&self) -> (ConnectionStats, usize) {
+        let state = self.state.lock();
+        (state.stats.clone(), state.pending.len())
+    }
+
+    /// Forgets its figures (`crst`).
+    pub fn reset_stats(&self) {
+        let mut state = self.state.lock();
+        state.stats = ConnectionStats { established_ms: state.stats.established_ms, ..ConnectionStats::default() };
+    }
+
+    /// A session is open on this connection: the client is told, and what it sent meanwhile is read.
+    pub fn opened(&self, session: Arc<SessionCell>) {
+        let mut state = self.state.lock();
+        if state.phase != Phase::Connecting {
+            return;
+        }
+        let response = ConnectResponse { timeout_ms: session.timeout_ms(), session: session.id(), password: password::generate(session.id()) };
+        let read_only_byte = state.read_only_byte;
+        response.encode_frame(read_only_byte, state.output.queue());
+        state.stats.sent += 1;
+        state.session = Some(session);
+        state.phase = Phase::Open;
+        drop(state);
+        self.context.stats.add_sent(1);
+        self.wake.notify_one();
+    }
+
+    /// The session cannot be resumed: says so, and closes.
+    pub fn refused(&self) {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Connecting {
+            let read_only_byte = state.read_only_byte;
+            ConnectResponse::EXPIRED.encode_frame(read_only_byte, state.output.queue());
+            state.phase = Phase::Closing;
+        }
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Closes at once, without a word.
+    pub fn close(&self) {
+        self.state.lock().phase = Phase::Closed;
+        self.wake.notify_one();
+    }
+
+    /// A write is done: queues its reply, then answers the reads that waited behind it.
+    pub fn complete_write(&self, view: &mut View<'_>, xid: i32, applied: &Applied<'_>) {
+        let now_ms = self.context.now_ms();
+        let mut state = self.state.lock();
+        let Some(Pending::Write { received_ms, closes, bytes, is_large }) = state.pending.pop_front() else { return };
+        self.context.stats.end(1);
+        if is_large {
+            self.context.end_large(bytes);
+        }
+        state.pending_writes -= 1;
+        state.pending_bytes -= bytes;
+        let error = header_error(applied);
+        encode_frame(state.output.queue(), xid, view.tree.last_zxid(), error, |out| {
+            if error.0 == 0 {
+                encode_body(applied, out);
+            }
+        });
+        state.note_reply(view.tree.last_zxid(), now_ms, now_ms - received_ms);
+        self.context.stats.add_latency(1, now_ms - received_ms);
+        if closes {
+            state.begin_closing();
+        }
+        let answered = 1 + self.answer_waiting(&mut state, view);
+        self.context.stats.add_sent(answered);
+        if state.is_paused && state.pending.is_empty() {
+            state.is_paused = false;
+            self.wake.notify_one();
+        }
+    }
+
+    /// Answers what stands in front of the next write; gives how many.
+    fn answer_waiting(&self, state: &mut State, view: &mut View<'_>) -> u64 {
+        let mut answered = 0;
+        while let Some(pending) = state.pending.pop_front_if(|next| !matches!(next, Pending::Write { .. })) {
+            answered += 1;
+            match pending {
+                Pending::Read { xid, op, body, identities } => {
+                    state.pending_bytes -= body.len();
+                    self.answer_read(state, view, xid, op, &body, &identities);
+                }
+                Pending::Ready { frame, closes } => {
+                    state.output.queue().extend_from_slice(&frame);
+                    if closes {
+                        state.begin_closing();
+                    }
+                }
+                Pending::Write { .. } => unreachable!("writes are not taken here"),
+            }
+        }
+        answered
+    }
+
+    pub(super) fn answer_read(&self, state: &mut State, view: &mut View<'_>, xid: i32, op: OpCode, body: &[u8], identities: &[Identity]) {
+        let Some(session) = state.session.as_ref().map(|session| session.id()) else { return };
+        if state.phase != Phase::Open {
+            return;
+        }
+        let skip_acl = self.context.settings.skip_acl;
+        let mut read = ReadContext { tree: view.tree, watches: view.watches, watcher: self.id.slot, session, identities, skip_acl };
+        let after = read.answer(xid, op, body, state.output.queue());
+        state.stats.sent += 1;
+        state.stats.last_zxid = view.tree.last_zxid();
+        if after == After::Close {
+            tracing::warn!(address = %self.address, "too many watches on one connection");
+            state.begin_closing();
+        }
+    }
+
+    /// An event for this connection, encoded already. Dropped silently if the client may not read what changed.
+    pub fn event(&self, frame: &[u8], acl: &AclList) {
+        let mut state = self.state.lock();
+        if state.phase != Phase::Open || !(self.context.settings.skip_acl || acl.allows(perms::READ, &state.identities)) {
+            return;
+        }
+        state.output.queue().extend_from_slice(frame);
+        state.stats.sent += 1;
+        if state.output.len() > OUTPUT_BYTES_MAX {
+            tracing::warn!(address = %self.address, bytes = state.output.len(), limit = OUTPUT_BYTES_MAX, "client does not read its events");
+            state.phase = Phase::Closed;
+            drop(state);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Writes what the socket takes. Any thread may call it; one writes at a time.
+    pub fn flush(&self) {
+        let mut next = self.state.lock().output.begin_write();
+        while let Some(bytes) = next {
+            let result = self.writer.try_write(&bytes);
+            let mut state = self.state.lock();
+            next = state.output.written(bytes, &result);
+            let has_room_again = state.is_paused && state.pending.is_empty();
+            if state.output.is_blocked() || (state.output.is_idle() && (state.phase != Phase::Open || has_room_again)) {
+                state.is_paused = state.is_paused && !has_room_again;
+                self.wake.notify_one();
+            }
+        }
+    }
+
+    /// Ends the writing side; the peer sees the end of the stream.
+    pub(super) fn shutdown(&self) {
+        let _ = socket2::SockRef::from(self.writer.as_ref()).shutdown(std::net::Shutdown::Write);
+    }
+
+    /// Gives up what waits: the session, the number of writes under way, and the bytes of large ones.
+    pub(super) fn abandon(&self) -> (Option<crate::ids::SessionId>, usize, usize) {
+        let mut state = self.state.lock();
+        state.phase = Phase::Closed;
+        let large = |pending: &Pending| match pending {
+            Pending::Write { bytes, is_large: true, .. } => *bytes,
+            _ => 0,
+        };
+        let large_bytes = state.pending.iter().map(large).sum();
+        state.pending.clear();
+        let writes = std::mem::take(&mut state.pending_writes);
+        (state.session.as_ref().map(|session| session.id()), writes, large_bytes)
+    }
+
+    /// Waits until the socket takes bytes again.
+    pub(super) async fn writable(&self) -> std::io::Result<()> {
+        self.writer.writable().await
+    }
+
+    /// Queues a finished frame in the place of its request.
+    pub(super) fn queue_frame(&self, state: &mut State, xid: i32, zxid: Zxid, error: crate::proto::error_code::ErrorCode, body: &[u8], closes: bool) {
+        self.context.stats.add_sent(1);
+        if state.pending.is_empty() {
+            encode_frame(state.output.queue(), xid, zxid, error, |out| out.extend_from_slice(body));
+            if closes {
+                state.begin_closing();
+            }
+            return;
+        }
+        let mut frame = Vec::new();
+        if body.is_empty() {
+            encode_header(&mut frame, xid, zxid, error);
+        } else {
+            encode_frame(&mut frame, xid, zxid, error, |out| out.extend_from_slice(body));
+        }
+        state.pending.push_back(Pending::Ready { frame, closes });
+    }
+}
+
+impl State {
+    /// Nothing more is read; what is queued is written, then the socket is closed.
+    pub(super) fn begin_closing(&mut self) {
+        if self.phase != Phase::Closed {
+            self.phase = Phase::Closing;
+        }
+    }
+
+    /// Whether another request may be taken.
+    pub(super) fn has_room(&self) -> bool {
+        self.pending.len() < OUTSTANDING_REQUESTS_PER_CONNECTION_MAX
+            && self.pending_bytes < OUTSTANDING_BYTES_PER_CONNECTION_MAX
+            && self.output.len() < OUTPUT_BYTES_PAUSE
+    }
+
+    pub(super) fn note_reply(&mut self, zxid: Zxid, now_ms: i64, latency_ms: i64) {
+        let stats = &mut self.stats;
+        stats.sent += 1;
+        stats.last_zxid = zxid;
+        stats.last_response_ms = now_ms;
+        stats.last_latency_ms = latency_ms;
+        stats.min_latency_ms = if stats.latency_sum_ms.1 == 0 { latency_ms } else { stats.min_latency_ms.min(latency_ms) };
+        stats.max_latency_ms = stats.max_latency_ms.max(latency_ms);
+        stats.latency_sum_ms = (stats.latency_sum_ms.0 + latency_ms, stats.latency_sum_ms.1 + 1);
+    }
+}

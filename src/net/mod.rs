@@ -1,0 +1,17 @@
+//! Sockets of clients: listeners and connections. Bytes become whole requests, and replies become bytes. It decides nothing about znodes.
+
+mod connection;
+mod context;
+mod handshake;
+mod link;
+mod listener;
+mod output;
+mod stats;
+mod table;
+mod turn;
+
+pub use connection::Connection;
+pub use context::{Context, Inbox, NetSettings};
+pub use listener::{Listener, listen};
+pub use stats::ServerStats;
+pub use table::ConnectionTable;

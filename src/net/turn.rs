@@ -1,0 +1,289 @@
+//! One turn of a connection: all whole frames in the buffer are cut and handled, reads under one lock, writes in one batch.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jute::{Decode, Encode, Reader};
+use parking_lot::{MutexGuard, RwLockReadGuard};
+
+use super::connection::{Connection, Pending, Phase, State};
+use super::handshake::First;
+use crate::ids::Zxid;
+use crate::proto::error_code::ErrorCode;
+use crate::proto::limits::AUTH_IDS_PER_CONNECTION_MAX;
+use crate::proto::op_code::{OpCode, OpKind};
+use crate::proto::records::client::{AuthPacket, GetSaslRequest, SetSaslResponse};
+use crate::replica::{Input, Request, View};
+use crate::tree::acl::Identity;
+use crate::tree::data_tree::DataTree;
+
+
+/// The next frame of a buffer.
+enum Cut<'a> {
+    Frame(&'a [u8]),
+    Incomplete,
+    /// A length that no frame may have.
+    Malformed(i32),
+}
+
+fn cut(bytes: &[u8], frame_bytes_max: usize) -> Cut<'_> {
+    let Some((length, rest)) = bytes.split_first_chunk::<4>() else { return Cut::Incomplete };
+    let length = i32::from_be_bytes(*length);
+    match usize::try_from(length) {
+        Ok(length) if length <= frame_bytes_max => rest.get(..length).map_or(Cut::Incomplete, Cut::Frame),
+        _ => Cut::Malformed(length),
+    }
+}
+
+fn header(frame: &[u8]) -> Option<(i32, OpCode, &[u8])> {
+    let (xid, rest) = frame.split_first_chunk::<4>()?;
+    let (op, body) = rest.split_first_chunk::<4>()?;
+    Some((i32::from_be_bytes(*xid), OpCode(i32::from_be_bytes(*op)), body))
+}
+
+/// What a turn works with.
+struct Turn<'a> {
+    now_ms: i64,
+    tree: Option<RwLockReadGuard<'a, DataTree>>,
+    inputs: Vec<Input>,
+    received: u64,
+    answered: u64,
+}
+
+impl Connection {
+    /// Handles the whole frames at the beginning of `bytes`; gives how many bytes were used. What is left is an incomplete frame,
+    /// or waits for room or for the session.
+    pub(super) fn handle(self: &Arc<Self>, bytes: &[u8]) -> usize {
+        let mut used = 0;
+        loop {
+            let phase = self.state.lock().phase;
+            let rest = &bytes[used..];
+            let taken = match phase {
+                Phase::AwaitingConnect => self.handle_first(rest),
+                Phase::Open => self.handle_requests(rest),
+                Phase::Connecting => 0,
+                Phase::Closing | Phase::Closed => return bytes.len(),
+            };
+            if taken == 0 {
+                return used;
+            }
+            used += taken;
+        }
+    }
+
+    fn handle_first(&self, bytes: &[u8]) -> usize {
+        match self.four_letter_word(bytes) {
+            First::Incomplete => return 0,
+            First::Word => return bytes.len(),
+            First::Frame => {}
+        }
+        match cut(bytes, self.context.settings.frame_bytes_max) {
+            Cut::Incomplete => 0,
+            Cut::Malformed(length) => self.malformed(length, bytes.len()),
+            Cut::Frame(frame) => {
+                self.context.stats.add_received(1, frame.len() as u64);
+                if let Some(input) = self.connect(frame) {
+                    self.context.inbox.submit(vec![input]);
+                }
+                4 + frame.len()
+            }
+        }
+    }
+
+    fn malformed(&self, length: i32, all: usize) -> usize {
+        let limit = self.context.settings.frame_bytes_max;
+        tracing::info!(address = %self.address(), length, limit, "Len error: closing connection");
+        self.close();
+        all
+    }
+
+    /// Handles requests until the buffer ends or a limit is reached.
+    fn handle_requests(self: &Arc<Self>, bytes: &[u8]) -> usize {
+        let reads = self.has_read(bytes);
+        let now_ms = self.context.now_ms();
+        let tree = reads.then(|| self.context.shared.tree.read());
+        let mut turn = Turn { now_ms, tree, inputs: Vec::new(), received: 0, answered: 0 };
+        let mut state = self.state.lock();
+        if let Some(session) = &state.session {
+            session.touch(now_ms);
+        }
+        let used = self.cut_requests(&mut state, &mut turn, bytes);
+        state.stats.received += turn.received;
+        if turn.answered > 0 {
+            state.stats.last_response_ms = now_ms;
+        }
+        drop(state);
+        let Turn { inputs, received, answered, tree, .. } = turn;
+        drop(tree);
+        self.context.stats.add_received(received, used as u64);
+        self.context.stats.add_latency(answered, 0);
+        self.context.stats.add_sent(answered);
+        if !inputs.is_empty() {
+            self.context.stats.begin(inputs.len());
+            self.context.inbox.submit(inputs);
+        }
+        used
+    }
+
+    /// Whether there is a read among the whole frames: the tree's lock is taken before the connection's.
+    fn has_read(&self, bytes: &[u8]) -> bool {
+        let mut rest = bytes;
+        while let Cut::Frame(frame) = cut(rest, self.context.settings.frame_bytes_max) {
+            if header(frame).is_some_and(|(_, op, _)| op.kind() == OpKind::Read) {
+                return true;
+            }
+            rest = &rest[4 + frame.len()..];
+        }
+        false
+    }
+
+    fn cut_requests(&self, state: &mut MutexGuard<'_, State>, turn: &mut Turn<'_>, bytes: &[u8]) -> usize {
+        let mut used = 0;
+        while state.phase == Phase::Open {
+            let rest = &bytes[used..];
+            match cut(rest, self.context.settings.frame_bytes_max) {
+                Cut::Incomplete => return used,
+                Cut::Malformed(length) => {
+                    tracing::info!(address = %self.address(), length, "Len error: closing connection");
+                    state.phase = Phase::Closed;
+                    return bytes.len();
+                }
+                Cut::Frame(frame) => {
+                    if self.must_pause(state) {
+                        state.is_paused = true;
+                        return used;
+                    }
+                    used += 4 + frame.len();
+                    turn.received += 1;
+                    self.handle_request(state, turn, frame);
+                }
+            }
+        }
+        bytes.len()
+    }
+
+    /// A connection that has something under way is not read while the server has too much of it (client-protocol.md §12).
+    fn must_pause(&self, state: &State) -> bool {
+        !state.has_room() || (state.pending_writes > 0 && self.context.stats.outstanding() > self.context.settings.outstanding_max)
+    }
+
+    fn handle_request(&self, state: &mut State, turn: &mut Turn<'_>, frame: &[u8]) {
+        let Some((xid, op, body)) = header(frame) else {
+            state.phase = Phase::Closed;
+            return;
+        };
+        (state.stats.last_op, state.stats.last_xid) = (Some(op), Some(xid));
+        if op.kind() == OpKind::Immediate {
+            return self.handle_immediate(state, xid, op, body);
+        }
+        if !self.satisfies_enforced_auth(state) {
+            return self.queue_frame(state, xid, Zxid::ZERO, ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH, &[], true);
+        }
+        if state.session.as_ref().is_none_or(|session| session.is_closing()) {
+            return;
+        }
+        match op.kind() {
+            OpKind::Write => self.handle_write(state, turn, xid, op, body),
+            OpKind::Read => self.handle_read(state, turn, xid, op, body),
+            OpKind::Immediate | OpKind::Invalid if op == OpCode::DELETE_CONTAINER => {
+                tracing::warn!(address = %self.address(), "deleteContainer from a client: closing connection");
+                state.begin_closing();
+            }
+            OpKind::Immediate | OpKind::Invalid => self.queue_frame(state, xid, Zxid(-1), ErrorCode::UNIMPLEMENTED, &[], true),
+        }
+    }
+
+    fn handle_write(&self, state: &mut State, turn: &mut Turn<'_>, xid: i32, op: OpCode, body: &[u8]) {
+        let is_large = self.context.is_large(body.len());
+        if is_large && !self.context.begin_large(body.len()) {
+            state.phase = Phase::Closed;
+            return;
+        }
+        let Some(session) = state.session.clone() else { return };
+        let closes = op == OpCode::CLOSE_SESSION;
+        state.pending.push_back(Pending::Write { received_ms: turn.now_ms, closes, bytes: body.len(), is_large });
+        state.pending_bytes += body.len();
+        state.pending_writes += 1;
+        let (connection, identities) = (self.id(), Arc::clone(&state.identities));
+        turn.inputs.push(Input::Request(Request { connection, session, xid, op, body: Bytes::copy_from_slice(body), identities }));
+    }
+
+    fn handle_read(&self, state: &mut State, turn: &mut Turn<'_>, xid: i32, op: OpCode, body: &[u8]) {
+        if !state.pending.is_empty() {
+            state.pending_bytes += body.len();
+            let identities = Arc::clone(&state.identities);
+            state.pending.push_back(Pending::Read { xid, op, body: Bytes::copy_from_slice(body), identities });
+            return;
+        }
+        let tree = turn.tree.as_ref().expect("the tree is locked when there is a read among the frames");
+        let mut watches = self.context.shared.watches.lock();
+        let mut view = View { tree, watches: &mut watches };
+        let identities = Arc::clone(&state.identities);
+        self.answer_read(state, &mut view, xid, op, body, &identities);
+        turn.answered += 1;
+    }
+
+    fn satisfies_enforced_auth(&self, state: &State) -> bool {
+        let Some(schemes) = &self.context.settings.enforced_schemes else { return true };
+        state.identities.iter().any(|identity| schemes.contains(&identity.scheme))
+    }
+
+    fn handle_immediate(&self, state: &mut State, xid: i32, op: OpCode, body: &[u8]) {
+        let mut reader = Reader::new(body);
+        if op == OpCode::SASL {
+            // Not configured: success with a null token, which clients take for "no SASL here" (client-protocol.md §8.7).
+            match GetSaslRequest::decode(&mut reader) {
+                Ok(_) => self.queue_frame(state, xid, Zxid::ZERO, ErrorCode::OK, &SetSaslResponse { token: None }.to_vec(), false),
+                Err(_) => state.phase = Phase::Closed,
+            }
+            return;
+        }
+        let Ok(packet) = AuthPacket::decode(&mut reader) else {
+            state.phase = Phase::Closed;
+            return;
+        };
+        let granted = self.context.settings.auth.authenticate(packet.scheme.as_deref(), packet.auth.as_deref(), self.address().ip());
+        match granted.and_then(|granted| with_identities(&state.identities, granted)) {
+            Some(identities) => {
+                state.identities = identities;
+                self.queue_frame(state, xid, Zxid::ZERO, ErrorCode::OK, &[], false);
+            }
+            None => self.queue_frame(state, xid, Zxid::ZERO, ErrorCode::AUTH_FAILED, &[], true),
+        }
+    }
+}
+
+/// The identities with more of them, each once; `None` beyond the limit.
+fn with_identities(old: &Arc<[Identity]>, granted: Vec<Identity>) -> Option<Arc<[Identity]>> {
+    let mut all = old.to_vec();
+    for identity in granted {
+        if !all.contains(&identity) {
+            all.push(identity);
+        }
+    }
+    (all.len() <= AUTH_IDS_PER_CONNECTION_MAX).then(|| all.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_cut_by_length() {
+        assert!(matches!(cut(&[0, 0, 0, 2, 7, 8, 9], 10), Cut::Frame([7, 8])));
+        assert!(matches!(cut(&[0, 0, 0, 2, 7], 10), Cut::Incomplete));
+        assert!(matches!(cut(&[0, 0, 0], 10), Cut::Incomplete));
+        assert!(matches!(cut(&[0, 0, 0, 0], 10), Cut::Frame([])));
+        assert!(matches!(cut(&[0, 0, 0, 11], 10), Cut::Malformed(11)));
+        assert!(matches!(cut(&[0xff, 0xff, 0xff, 0xff], 10), Cut::Malformed(-1)));
+        assert!(header(&[0; 7]).is_none());
+    }
+
+    #[test]
+    fn identities_are_a_set_with_a_limit() {
+        let old: Arc<[Identity]> = Arc::new([Identity::new("ip", "::1")]);
+        assert_eq!(with_identities(&old, vec![Identity::new("ip", "::1")]).map(|all| all.len()), Some(1));
+        let many = (0..AUTH_IDS_PER_CONNECTION_MAX).map(|i| Identity::new("digest", &i.to_string())).collect();
+        assert!(with_identities(&old, many).is_none());
+    }
+}

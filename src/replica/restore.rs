@@ -1,0 +1,141 @@
+//! Building the state from what the disk holds: a snapshot, then the log behind it.
+
+use std::collections::BTreeMap;
+
+use crate::ids::{SessionId, Zxid};
+use crate::proto::txn::{Body, Txn};
+use crate::tree::acl::{AclEntry, AclId, Identity};
+use crate::tree::data_tree::DataTree;
+use crate::tree::stat::{OwnerRules, StatFields};
+
+/// The state while it is being restored.
+pub struct Restored {
+    seed: u64,
+    rules: OwnerRules,
+    digest_enabled: bool,
+    tree: DataTree,
+    sessions: BTreeMap<SessionId, i32>,
+    /// The digest that a snapshot promises once the log is replayed up to its zxid.
+    promised: Option<(Zxid, u64)>,
+    digest_mismatches: u64,
+}
+
+impl Restored {
+    /// An empty state with the predefined znodes.
+    #[must_use]
+    pub fn new(seed: u64, rules: OwnerRules, digest_enabled: bool) -> Self {
+        let tree = DataTree::new(seed, rules, digest_enabled);
+        Self { seed, rules, digest_enabled, tree, sessions: BTreeMap::new(), promised: None, digest_mismatches: 0 }
+    }
+
+    /// Starts anew, to load a snapshot: nothing of an attempt before it may remain.
+    pub fn reset(&mut self, for_snapshot: bool) {
+        *self = Self::new(self.seed, self.rules, self.digest_enabled);
+        if for_snapshot {
+            self.tree = DataTree::bare(self.seed, self.rules, self.digest_enabled);
+        }
+    }
+
+    /// A session of the snapshot.
+    pub fn session(&mut self, id: SessionId, timeout_ms: i32) {
+        self.sessions.insert(id, timeout_ms);
+    }
+
+    /// An ACL of the snapshot.
+    ///
+    /// # Errors
+    /// When the id is none that a server gives.
+    pub fn acl(&mut self, id: i64, entries: Vec<(i32, Option<String>, Option<String>)>) -> Result<(), String> {
+        let entry = |(perms, scheme, id): (i32, Option<String>, Option<String>)| AclEntry {
+            perms,
+            who: Identity { scheme: scheme.unwrap_or_default(), id: id.unwrap_or_default() },
+        };
+        let AclId(number) = AclId::from_disk(id).filter(|&id| id != AclId::OPEN).ok_or_else(|| format!("ACL id {id} is out of range"))?;
+        self.tree.acls_mut().put(number, entries.into_iter().map(entry).collect());
+        Ok(())
+    }
+
+    /// A znode of the snapshot.
+    ///
+    /// # Errors
+    /// When it does not fit into the tree so far.
+    pub fn znode(&mut self, path: &str, data: Option<&[u8]>, acl: i64, stat: StatFields) -> Result<(), String> {
+        let acl = AclId::from_disk(acl).ok_or_else(|| format!("ACL id {acl} of {path} is out of range"))?;
+        self.tree.load_node(path, data, acl, stat)
+    }
+
+    /// The snapshot is complete. `digest` is what it says of the tree at a zxid that may be later than its own.
+    pub fn snapshot_loaded(&mut self, zxid: Zxid, digest: Option<(Zxid, i32, i64)>) {
+        self.tree.acls_mut().purge_unused();
+        self.tree.set_last_zxid(zxid);
+        self.promised = digest
+            .filter(|&(at, version, _)| version == crate::tree::digest::DIGEST_VERSION && at >= zxid)
+            .map(|(at, _, digest)| (at, digest as u64));
+        self.check_promised();
+    }
+
+    fn check_promised(&mut self) {
+        let Some((at, digest)) = self.promised else { return };
+        if self.tree.last_zxid() < at {
+            return;
+        }
+        if self.tree.last_zxid() == at && self.tree.digest_enabled() && digest != self.tree.digest() {
+            tracing::error!(zxid = %at, expected = digest, got = self.tree.digest(), "the digest of the snapshot does not match the tree");
+            self.digest_mismatches += 1;
+        }
+        self.promised = None;
+    }
+
+    /// A txn of the log.
+    ///
+    /// # Errors
+    /// When the payload is no txn.
+    pub fn txn(&mut self, payload: &[u8]) -> Result<(), String> {
+        let txn = Txn::decode(payload).map_err(|error| error.to_string())?;
+        let session = SessionId(txn.header.client_id);
+        match &txn.body {
+            Body::CreateSession(created) => {
+                self.sessions.insert(session, created.time_out);
+            }
+            Body::CloseSession(_) => {
+                self.sessions.remove(&session);
+            }
+            _ => {}
+        }
+        self.tree.apply(&txn, &mut ());
+        if self.promised.is_some() {
+            self.check_promised();
+        } else {
+            self.check_digest(&txn);
+        }
+        Ok(())
+    }
+
+    fn check_digest(&mut self, txn: &Txn<'_>) {
+        let Some(digest) = txn.digest.as_ref().filter(|digest| digest.version == crate::tree::digest::DIGEST_VERSION) else { return };
+        if self.tree.digest_enabled() && digest.tree_digest as u64 != self.tree.digest() {
+            tracing::error!(zxid = %Zxid(txn.header.zxid), expected = digest.tree_digest as u64, got = self.tree.digest(), "digest mismatch in replay");
+            self.digest_mismatches += 1;
+        }
+    }
+
+    /// How often a digest did not match.
+    #[must_use]
+    pub fn digest_mismatches(&self) -> u64 {
+        self.digest_mismatches
+    }
+
+    /// The finished state: quotas recounted, ephemerals of unknown sessions removed (`ZooKeeperServer.loadData`).
+    #[must_use]
+    pub fn finish(mut self) -> (DataTree, Vec<(SessionId, i32)>) {
+        self.tree.ensure_config_node();
+        self.tree.setup_quotas();
+        let orphans: Vec<SessionId> = self.tree.ephemeral_owners().filter(|session| !self.sessions.contains_key(session)).collect();
+        let zxid = self.tree.last_zxid();
+        for session in orphans {
+            tracing::warn!(%session, "removing ephemerals of a session that is not known");
+            self.tree.delete_ephemerals_of(session, zxid, &mut ());
+        }
+        (self.tree, self.sessions.into_iter().collect())
+    }
+}

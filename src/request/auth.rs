@@ -1,0 +1,193 @@
+//! Authentication schemes and the fixing up of ACLs that clients send (client-protocol.md §8.2 to §8.5).
+
+use std::net::IpAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha1::Digest as _;
+
+use crate::proto::error_code::ErrorCode;
+use crate::proto::records::data::Acl;
+use crate::tree::acl::{AclEntry, Identity, parse_ip_pattern};
+
+/// The hash of the digest scheme (`DigestAuthenticationProvider.digestAlg`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum DigestAlgorithm {
+    /// SHA-1, the default.
+    #[default]
+    Sha1,
+    /// SHA-224.
+    Sha224,
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+/// Which schemes there are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuthRules {
+    /// Whether the digest scheme is on.
+    pub digest_enabled: bool,
+    /// Its hash.
+    pub digest_algorithm: DigestAlgorithm,
+    /// `user:hash` of the user that becomes super.
+    pub super_digest: Option<String>,
+}
+
+impl Default for AuthRules {
+    fn default() -> Self {
+        Self { digest_enabled: true, digest_algorithm: DigestAlgorithm::Sha1, super_digest: None }
+    }
+}
+
+impl DigestAlgorithm {
+    fn hash(self, data: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Sha1 => sha1::Sha1::digest(data).to_vec(),
+            Self::Sha224 => sha2::Sha224::digest(data).to_vec(),
+            Self::Sha256 => sha2::Sha256::digest(data).to_vec(),
+            Self::Sha384 => sha2::Sha384::digest(data).to_vec(),
+            Self::Sha512 => sha2::Sha512::digest(data).to_vec(),
+        }
+    }
+}
+
+/// `user:base64(hash(user:password))`. Without a colon the whole text is the user.
+#[must_use]
+pub fn digest_id(algorithm: DigestAlgorithm, credentials: &[u8]) -> String {
+    let user = credentials.split(|&byte| byte == b':').next().unwrap_or_default();
+    format!("{}:{}", String::from_utf8_lossy(user), STANDARD.encode(algorithm.hash(credentials)))
+}
+
+impl AuthRules {
+    /// The identities that an auth packet gives; `None` when it is refused. A wrong digest password is not an error.
+    #[must_use]
+    pub fn authenticate(&self, scheme: Option<&str>, auth: Option<&[u8]>, address: IpAddr) -> Option<Vec<Identity>> {
+        match scheme? {
+            "digest" if self.digest_enabled => {
+                let id = digest_id(self.digest_algorithm, auth?);
+                let is_super = self.super_digest.as_ref() == Some(&id);
+                let mut identities = if is_super { vec![Identity::new("super", "")] } else { Vec::new() };
+                identities.push(Identity { scheme: "digest".to_owned(), id });
+                Some(identities)
+            }
+            "ip" => Some(vec![Identity::new("ip", &address.to_string())]),
+            _ => None,
+        }
+    }
+
+    /// The ACL that is stored for the one a client sent (`PrepRequestProcessor.fixupACL`).
+    ///
+    /// # Errors
+    /// INVALIDACL for an empty list or an invalid entry; MARSHALLINGERROR where Java runs into a null.
+    pub fn fix_up(&self, acl: &Option<Vec<Acl<'_>>>, identities: &[Identity]) -> Result<Vec<AclEntry>, ErrorCode> {
+        let mut fixed: Vec<AclEntry> = Vec::new();
+        for entry in acl.iter().flatten() {
+            for allowed in self.fix_up_entry(entry, identities)? {
+                if !fixed.contains(&allowed) {
+                    fixed.push(allowed);
+                }
+            }
+        }
+        if fixed.is_empty() { Err(ErrorCode::INVALID_ACL) } else { Ok(fixed) }
+    }
+
+    fn fix_up_entry(&self, entry: &Acl<'_>, identities: &[Identity]) -> Result<Vec<AclEntry>, ErrorCode> {
+        let allow = |who: &Identity| AclEntry { perms: entry.perms, who: who.clone() };
+        let Some(scheme) = entry.id.scheme.as_deref() else { return Err(ErrorCode::INVALID_ACL) };
+        if scheme == "auth" {
+            let mine: Vec<AclEntry> = identities.iter().filter(|identity| self.is_authenticated(identity)).map(allow).collect();
+            return if mine.is_empty() { Err(ErrorCode::INVALID_ACL) } else { Ok(mine) };
+        }
+        let Some(id) = entry.id.id.as_deref() else { return Err(ErrorCode::MARSHALLING_ERROR) };
+        if self.is_valid_id(scheme, id) { Ok(vec![allow(&Identity::new(scheme, id))]) } else { Err(ErrorCode::INVALID_ACL) }
+    }
+
+    fn is_authenticated(&self, identity: &Identity) -> bool {
+        identity.scheme == "digest" && self.digest_enabled
+    }
+
+    fn is_valid_id(&self, scheme: &str, id: &str) -> bool {
+        match scheme {
+            "world" => id == "anyone",
+            "digest" => self.digest_enabled && is_valid_digest(id),
+            "ip" => parse_ip_pattern(id).is_some(),
+            _ => false,
+        }
+    }
+}
+
+/// Java's `id.split(":")` drops empty parts at the end; exactly two must remain.
+fn is_valid_digest(id: &str) -> bool {
+    let trimmed = id.trim_end_matches(':');
+    trimmed.split(':').count() == 2 && !trimmed.is_empty()
+}
+
+/// The user name that whoAmI shows for an identity: "" for a scheme that nobody provides.
+#[must_use]
+pub fn user_name(identity: &Identity) -> &str {
+    match identity.scheme.as_str() {
+        "digest" => identity.id.split(':').next().unwrap_or_default(),
+        "super" => "",
+        _ => &identity.id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::records::data::Id;
+
+    fn acl(scheme: Option<&'static str>, id: Option<&'static str>) -> Option<Vec<Acl<'static>>> {
+        Some(vec![Acl { perms: 31, id: Id { scheme: scheme.map(Into::into), id: id.map(Into::into) } }])
+    }
+
+    /// The vectors of client-protocol.md §16.
+    #[test]
+    fn digests_are_those_of_java() {
+        for (credentials, id) in [
+            ("super:test", "super:D/InIHSb7yEEbrWz8b9l71RjZJU="),
+            ("user:test", "user:tl+z3z0vO6PfPfEENfLF96E6pM0="),
+            ("foo", "foo:C+7Hteo/D9vJXQ3UfzxbwnXaijM="),
+            ("a:b:c", "a:cLzgnoJ6mP5qz3w+mwvPE2vDgu0="),
+            ("", ":2jmj7l5rSw0yVb/vlWAYkK/YBwk="),
+        ] {
+            assert_eq!(digest_id(DigestAlgorithm::Sha1, credentials.as_bytes()), id);
+        }
+    }
+
+    #[test]
+    fn ids_are_checked_by_scheme() {
+        let rules = AuthRules::default();
+        let fixed = |scheme, id| rules.fix_up(&acl(scheme, id), &[]);
+        assert!(fixed(Some("world"), Some("anyone")).is_ok());
+        assert!(fixed(Some("digest"), Some(":h")).is_ok());
+        assert!(fixed(Some("ip"), Some("10.0.0.0/8")).is_ok());
+        for (scheme, id) in [("world", "x"), ("digest", "u:"), ("digest", "a:b:c"), ("ip", "1.2.3"), ("sasl", "u"), ("super", "u"), ("auth", "")] {
+            assert_eq!(fixed(Some(scheme), Some(id)), Err(ErrorCode::INVALID_ACL), "{scheme}:{id}");
+        }
+        assert_eq!(fixed(Some("world"), None), Err(ErrorCode::MARSHALLING_ERROR));
+        assert_eq!(fixed(None, Some("x")), Err(ErrorCode::INVALID_ACL));
+        assert_eq!(rules.fix_up(&None, &[]), Err(ErrorCode::INVALID_ACL));
+    }
+
+    #[test]
+    fn auth_stands_for_everyone_who_authenticated() {
+        let who = [Identity::new("ip", "127.0.0.1"), Identity::new("digest", "u:h")];
+        let fixed = AuthRules::default().fix_up(&acl(Some("auth"), None), &who).expect("one identity");
+        assert_eq!(fixed, [AclEntry { perms: 31, who: Identity::new("digest", "u:h") }]);
+    }
+
+    #[test]
+    fn the_super_digest_gives_two_identities() {
+        let rules = AuthRules { super_digest: Some("super:D/InIHSb7yEEbrWz8b9l71RjZJU=".to_owned()), ..AuthRules::default() };
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let identities = rules.authenticate(Some("digest"), Some(b"super:test"), address).expect("right password");
+        assert_eq!(identities[0], Identity::new("super", ""));
+        assert_eq!(rules.authenticate(Some("digest"), None, address), None);
+        assert_eq!(rules.authenticate(Some("world"), Some(b""), address), None);
+    }
+}

@@ -1,0 +1,167 @@
+//! Bodies of write requests, decoded (client-protocol.md §2.2, §2.7).
+
+use jute::{Decode, DecodeError, Reader};
+use thiserror::Error;
+
+use crate::proto::limits::MULTI_OPS_MAX;
+use crate::proto::op_code::OpCode;
+use crate::proto::records::client as records;
+
+/// A write, as the client sent it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write<'a> {
+    /// One of the four creates; all but createTTL carry a TTL of -1.
+    Create(OpCode, records::CreateTtlRequest<'a>),
+    /// delete.
+    Delete(records::DeleteRequest<'a>),
+    /// setData.
+    SetData(records::SetDataRequest<'a>),
+    /// setACL.
+    SetAcl(records::SetAclRequest<'a>),
+    /// A version check, inside multi.
+    Check(records::CheckVersionRequest<'a>),
+    /// Several writes, all or none.
+    Multi(Vec<Write<'a>>),
+    /// reconfig.
+    Reconfig(records::ReconfigRequest<'a>),
+    /// closeSession.
+    CloseSession,
+}
+
+/// Why a body is not a write.
+#[derive(Debug, Error, PartialEq)]
+pub enum WriteError {
+    /// The bytes end early or a length is wrong.
+    #[error("undecodable body: {0}")]
+    Decode(#[from] DecodeError),
+    /// A multi with an op that cannot be part of it.
+    #[error("op code {0} cannot be part of this multi")]
+    NotInMulti(i32),
+    /// A multi with too many ops.
+    #[error("multi with more than {MULTI_OPS_MAX} ops")]
+    TooManyOps,
+    /// A create in a multi with flags or a TTL that do not fit.
+    #[error("create flags {0} do not fit their op code")]
+    Flags(i32),
+    /// A code that is no write.
+    #[error("op code {0} is no write")]
+    NoWrite(i32),
+}
+
+/// Decodes the body of a write.
+///
+/// # Errors
+/// When the bytes are no such request. What is behind it is ignored, as Java does.
+pub fn decode<'a>(op: OpCode, body: &'a [u8]) -> Result<Write<'a>, WriteError> {
+    let mut reader = Reader::new(body);
+    match op {
+        OpCode::MULTI => decode_multi(&mut reader),
+        OpCode::CLOSE_SESSION => Ok(Write::CloseSession),
+        OpCode::RECONFIG => Ok(Write::Reconfig(Decode::decode(&mut reader)?)),
+        OpCode::SET_ACL => Ok(Write::SetAcl(Decode::decode(&mut reader)?)),
+        OpCode::CHECK => Err(WriteError::NoWrite(op.0)),
+        _ => decode_one(op, &mut reader),
+    }
+}
+
+fn decode_one<'a>(op: OpCode, reader: &mut Reader<'a>) -> Result<Write<'a>, WriteError> {
+    Ok(match op {
+        OpCode::CREATE_TTL => Write::Create(op, Decode::decode(reader)?),
+        op if op.is_create() => {
+            let create = records::CreateRequest::decode(reader)?;
+            let records::CreateRequest { path, data, acl, flags } = create;
+            Write::Create(op, records::CreateTtlRequest { path, data, acl, flags, ttl: -1 })
+        }
+        OpCode::DELETE => Write::Delete(Decode::decode(reader)?),
+        OpCode::SET_DATA => Write::SetData(Decode::decode(reader)?),
+        OpCode::CHECK => Write::Check(Decode::decode(reader)?),
+        OpCode(other) => return Err(WriteError::NotInMulti(other)),
+    })
+}
+
+/// The ops up to the header that says done. Java gathers them first and checks them then; any doubt fails the whole request.
+fn decode_multi<'a>(reader: &mut Reader<'a>) -> Result<Write<'a>, WriteError> {
+    let mut ops = Vec::new();
+    loop {
+        let header = records::MultiHeader::decode(reader)?;
+        if header.done {
+            return Ok(Write::Multi(ops));
+        }
+        if ops.len() == MULTI_OPS_MAX {
+            return Err(WriteError::TooManyOps);
+        }
+        ops.push(normal_create(decode_one(OpCode(header.type_), reader)?)?);
+    }
+}
+
+/// Passes over one write in a multiRead.
+///
+/// # Errors
+/// When it is no op that a multi could hold.
+pub(super) fn skip_in_multi(op: OpCode, reader: &mut Reader<'_>) -> Result<(), WriteError> {
+    decode_one(op, reader).map(|_| ())
+}
+
+/// Inside multi the kind of a create follows its flags (client-protocol.md §2.7).
+fn normal_create(write: Write<'_>) -> Result<Write<'_>, WriteError> {
+    let Write::Create(op, create) = write else { return Ok(write) };
+    let (flags, is_ttl) = (create.flags, op == OpCode::CREATE_TTL);
+    let fits = match flags {
+        0..=4 => true,
+        5 | 6 => is_ttl,
+        _ => false,
+    };
+    if !fits || (create.acl.is_none() && !is_ttl) {
+        return Err(WriteError::Flags(flags));
+    }
+    let op = match flags {
+        4 if !is_ttl => OpCode::CREATE_CONTAINER,
+        0..=4 if is_ttl => OpCode::CREATE,
+        _ => op,
+    };
+    Ok(Write::Create(op, create))
+}
+
+#[cfg(test)]
+mod tests {
+    use jute::Encode;
+
+    use super::*;
+
+    fn multi(kind: i32, body: &impl Encode) -> Vec<u8> {
+        let mut out = records::MultiHeader { type_: kind, done: false, err: -1 }.to_vec();
+        body.encode(&mut out);
+        records::MultiHeader { type_: -1, done: true, err: -1 }.encode(&mut out);
+        out
+    }
+
+    fn create(flags: i32) -> records::CreateRequest<'static> {
+        records::CreateRequest { path: Some("/a".into()), data: None, acl: Some(vec![]), flags }
+    }
+
+    #[test]
+    fn a_container_flag_makes_a_container_inside_multi() {
+        let body = multi(1, &create(4));
+        let Ok(Write::Multi(ops)) = decode(OpCode::MULTI, &body) else { panic!("a valid multi") };
+        assert!(matches!(ops[0], Write::Create(OpCode::CREATE_CONTAINER, _)));
+    }
+
+    #[test]
+    fn reads_and_odd_flags_fail_the_whole_multi() {
+        let read = records::GetDataRequest { path: Some("/a".into()), watch: false };
+        assert_eq!(decode(OpCode::MULTI, &multi(4, &read)), Err(WriteError::NotInMulti(4)));
+        for flags in [5, 6, 7, -1] {
+            assert_eq!(decode(OpCode::MULTI, &multi(1, &create(flags))), Err(WriteError::Flags(flags)));
+        }
+    }
+
+    #[test]
+    fn truncated_bodies_are_errors() {
+        let body = multi(1, &create(0));
+        for end in 0..body.len() {
+            assert!(decode(OpCode::MULTI, &body[..end]).is_err());
+        }
+        assert!(decode(OpCode::CREATE, &[]).is_err());
+        assert_eq!(decode(OpCode::CLOSE_SESSION, &[]), Ok(Write::CloseSession));
+    }
+}

@@ -1,0 +1,313 @@
+//! Requests to txns: every check of a write, in Java's order, against the tree and the changes pending over it
+//! (client-protocol.md §2.3, `PrepRequestProcessor`).
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::auth::AuthRules;
+use super::decode::Write;
+use super::overlay::{Overlay, Record};
+use crate::ids::{SessionId, Zxid};
+use crate::proto::error_code::ErrorCode;
+use crate::proto::op_code::OpCode;
+use crate::proto::records::client::{CheckVersionRequest, CreateTtlRequest, DeleteRequest, SetAclRequest, SetDataRequest};
+use crate::proto::records::data::{Acl, Id};
+use crate::proto::records::txn as records;
+use crate::proto::txn::Body;
+use crate::tree::acl::{AclEntry, AclList, Identity, perms};
+use crate::tree::data_tree::DataTree;
+use crate::tree::digest::prefix_crc;
+use crate::tree::path;
+use crate::tree::stat::{CONTAINER_OWNER, OwnerKind, StatFields, TTL_MS_MAX};
+
+/// Switches of the configuration that decide on writes.
+#[derive(Clone, Debug, Default)]
+pub struct WriteRules {
+    /// The authentication schemes.
+    pub auth: AuthRules,
+    /// `skipACL`: no permission is checked.
+    pub skip_acl: bool,
+    /// `enforceQuota`: hard limits refuse.
+    pub enforce_quota: bool,
+    /// `reconfigEnabled`.
+    pub reconfig_enabled: bool,
+    /// `closeSessionTxn.enabled`: the txn lists the ephemerals.
+    pub close_session_txn: bool,
+}
+
+/// One request about to become a txn.
+pub struct Prepare<'a> {
+    /// The applied tree.
+    pub tree: &'a DataTree,
+    /// What is pending over it.
+    pub overlay: &'a mut Overlay,
+    /// The switches.
+    pub rules: &'a WriteRules,
+    /// The zxid that the txn will have.
+    pub zxid: Zxid,
+    /// The leader's clock, ms since 1970.
+    pub time_ms: i64,
+    /// Who asks.
+    pub session: SessionId,
+    /// As whom.
+    pub identities: &'a [Identity],
+}
+
+type Prepared<'b> = Result<(OpCode, Body<'b>), ErrorCode>;
+
+impl Prepare<'_> {
+    /// Checks a write and gives the type and body of its txn.
+    ///
+    /// # Errors
+    /// The code that the client gets; nothing is pending then that was not before.
+    pub fn write<'b>(&mut self, write: Write<'b>) -> Prepared<'b> {
+        match write {
+            Write::Create(op, request) => self.create(op, request),
+            Write::Delete(request) => self.delete(&request),
+            Write::SetData(request) => self.set_data(request),
+            Write::SetAcl(request) => self.set_acl(request),
+            Write::Check(request) => self.check(request),
+            Write::Multi(ops) => Ok((OpCode::MULTI, self.multi(ops))),
+            Write::Reconfig(_) if !self.rules.reconfig_enabled => Err(ErrorCode::RECONFIG_DISABLED),
+            Write::Reconfig(_) => Err(ErrorCode::UNIMPLEMENTED),
+            Write::CloseSession => Ok((OpCode::CLOSE_SESSION, self.close_session())),
+        }
+    }
+
+    /// All or none: the first failure takes everything back; what stood before it reports 0, what stands behind it -2.
+    fn multi<'b>(&mut self, ops: Vec<Write<'b>>) -> Body<'b> {
+        self.overlay.begin_multi();
+        let count = ops.len();
+        let mut bodies = Vec::with_capacity(count);
+        for (index, op) in ops.into_iter().enumerate() {
+            match self.write(op) {
+                Ok(prepared) => bodies.push(prepared),
+                Err(error) => {
+                    self.overlay.undo_multi();
+                    return failed_multi(count, index, error);
+                }
+            }
+        }
+        self.overlay.keep_multi();
+        Body::Multi(bodies)
+    }
+
+    fn allowed(&self, record: &Record, wanted: i32) -> Result<(), ErrorCode> {
+        if self.rules.skip_acl || record.acl.allows(wanted, self.identities) { Ok(()) } else { Err(ErrorCode::NO_AUTH) }
+    }
+
+    fn existing(&self, path: &str) -> Result<Record, ErrorCode> {
+        self.overlay.record(self.tree, path).ok_or(ErrorCode::NO_NODE)
+    }
+
+    fn create<'b>(&mut self, op: OpCode, request: CreateTtlRequest<'b>) -> Prepared<'b> {
+        let CreateTtlRequest { path, data, acl, flags, ttl } = request;
+        let owner = self.owner(op, flags, ttl)?;
+        let path = path.ok_or(ErrorCode::MARSHALLING_ERROR)?;
+        let (parent_path, _) = path::split(&path).filter(|_| !path.contains('\0')).ok_or(ErrorCode::BAD_ARGUMENTS)?;
+        let acl = self.rules.auth.fix_up(&acl, self.identities)?;
+        let parent_path = parent_path.to_owned();
+        let parent = self.existing(&parent_path)?;
+        self.allowed(&parent, perms::CREATE)?;
+        let path = if matches!(flags, 2 | 3 | 6) { Cow::Owned(format!("{path}{:010}", parent.stat.cversion)) } else { path };
+        if !path::is_valid(&path) {
+            return Err(ErrorCode::BAD_ARGUMENTS);
+        }
+        if self.overlay.record(self.tree, &path).is_some() {
+            return Err(ErrorCode::NODE_EXISTS);
+        }
+        if matches!(self.tree.rules().kind(parent.stat.ephemeral_owner), OwnerKind::Ephemeral(_)) {
+            return Err(ErrorCode::NO_CHILDREN_FOR_EPHEMERALS);
+        }
+        self.check_quota(&path, 1, data.as_deref().map_or(0, <[u8]>::len) as i64)?;
+        let parent_c_version = self.note_created(&parent_path, &parent, &path, data.as_deref(), &acl, owner);
+        let acl = Some(acl.into_iter().map(acl_record).collect());
+        let path = Some(path);
+        Ok(match op {
+            OpCode::CREATE_CONTAINER => (op, Body::CreateContainer(records::CreateContainerTxn { path, data, acl, parent_c_version })),
+            OpCode::CREATE_TTL => (op, Body::CreateTtl(records::CreateTtlTxn { path, data, acl, parent_c_version, ttl })),
+            _ => {
+                let ephemeral = matches!(flags, 1 | 3);
+                (op, Body::Create(records::CreateTxn { path, data, acl, ephemeral, parent_c_version }))
+            }
+        })
+    }
+
+    /// The owner that the new znode will store; checks flags and TTL (`validateCreateRequest`).
+    fn owner(&self, op: OpCode, flags: i32, ttl: i64) -> Result<i64, ErrorCode> {
+        let is_ttl_flag = match flags {
+            0..=4 => false,
+            5 | 6 => true,
+            _ => return Err(ErrorCode::BAD_ARGUMENTS),
+        };
+        if is_ttl_flag && !self.tree.rules().extended_types {
+            return Err(ErrorCode::UNIMPLEMENTED);
+        }
+        let ttl_fits = if is_ttl_flag { (1..=TTL_MS_MAX).contains(&ttl) } else { ttl < 0 };
+        if !ttl_fits || (op == OpCode::CREATE_TTL && !is_ttl_flag) {
+            return Err(ErrorCode::BAD_ARGUMENTS);
+        }
+        Ok(match op {
+            OpCode::CREATE_CONTAINER => CONTAINER_OWNER,
+            OpCode::CREATE_TTL => self.tree.rules().ttl_owner(ttl),
+            _ if matches!(flags, 1 | 3) => self.session.0,
+            _ => 0,
+        })
+    }
+
+    /// Lays the new znode and its parent's new stat over the tree; gives the parent's new cversion.
+    fn note_created(&mut self, parent_path: &str, parent: &Record, path: &str, data: Option<&[u8]>, acl: &[AclEntry], owner: i64) -> i32 {
+        let zxid = self.zxid;
+        let cversion = parent.stat.cversion.wrapping_add(1);
+        let stat = StatFields { cversion, pzxid: zxid.0, ..parent.stat };
+        let raised = if cversion > parent.stat.cversion { stat } else { parent.stat };
+        let new_parent = Record { stat: raised, child_count: parent.child_count + 1, ..parent.clone() };
+        self.overlay.put(zxid, parent_path, Some(parent), Some(new_parent));
+        let node = Record {
+            stat: StatFields::created(zxid.0, self.time_ms, owner),
+            child_count: 0,
+            acl: Arc::new(AclList::new(acl.to_vec())),
+            prefix_crc: prefix_crc(path, data),
+        };
+        self.overlay.put(zxid, path, None, Some(node));
+        cversion
+    }
+
+    fn delete<'b>(&mut self, request: &DeleteRequest<'b>) -> Prepared<'b> {
+        let path = request.path.clone().ok_or(ErrorCode::MARSHALLING_ERROR)?;
+        let parent_path = deletable_parent(&path)?;
+        let parent = self.existing(parent_path)?;
+        self.allowed(&parent, perms::DELETE)?;
+        let node = self.existing(&path)?;
+        next_version(node.stat.version, request.version)?;
+        if node.child_count > 0 {
+            return Err(ErrorCode::NOT_EMPTY);
+        }
+        self.note_deleted(parent_path, &parent, &path, &node);
+        Ok((OpCode::DELETE, Body::Delete(records::DeleteTxn { path: Some(path) })))
+    }
+
+    fn note_deleted(&mut self, parent_path: &str, parent: &Record, path: &str, node: &Record) {
+        let stat = StatFields { pzxid: self.zxid.0.max(parent.stat.pzxid), ..parent.stat };
+        let new_parent = Record { stat, child_count: parent.child_count.saturating_sub(1), ..parent.clone() };
+        self.overlay.put(self.zxid, parent_path, Some(parent), Some(new_parent));
+        self.overlay.put(self.zxid, path, Some(node), None);
+    }
+
+    /// The removal of a container or TTL znode that the sweep found; checked again, since it may have changed.
+    ///
+    /// # Errors
+    /// When it is gone, has children, or is neither container nor TTL.
+    pub fn delete_container(&mut self, path: &str) -> Prepared<'static> {
+        let parent_path = deletable_parent(path)?;
+        let node = self.existing(path)?;
+        if node.child_count > 0 {
+            return Err(ErrorCode::NOT_EMPTY);
+        }
+        if !matches!(self.tree.rules().kind(node.stat.ephemeral_owner), OwnerKind::Container | OwnerKind::Ttl(_)) {
+            return Err(ErrorCode::BAD_VERSION);
+        }
+        let parent = self.existing(parent_path)?;
+        self.note_deleted(parent_path, &parent, path, &node);
+        Ok((OpCode::DELETE_CONTAINER, Body::Delete(records::DeleteTxn { path: Some(path.to_owned().into()) })))
+    }
+
+    fn set_data<'b>(&mut self, request: SetDataRequest<'b>) -> Prepared<'b> {
+        let SetDataRequest { path, data, version } = request;
+        let path = path.filter(|path| path::is_valid(path)).ok_or(ErrorCode::BAD_ARGUMENTS)?;
+        let node = self.existing(&path)?;
+        self.allowed(&node, perms::WRITE)?;
+        self.check_data_quota(&path, data.as_deref().map_or(0, <[u8]>::len) as i64)?;
+        let version = next_version(node.stat.version, version)?;
+        let stat = StatFields { version, mzxid: self.zxid.0, mtime: self.time_ms, ..node.stat };
+        let changed = Record { stat, prefix_crc: prefix_crc(&path, data.as_deref()), ..node.clone() };
+        self.overlay.put(self.zxid, &path, Some(&node), Some(changed));
+        Ok((OpCode::SET_DATA, Body::SetData(records::SetDataTxn { path: Some(path), data, version })))
+    }
+
+    fn set_acl<'b>(&mut self, request: SetAclRequest<'b>) -> Prepared<'b> {
+        let path = request.path.filter(|path| path::is_valid(path)).ok_or(ErrorCode::BAD_ARGUMENTS)?;
+        let acl = self.rules.auth.fix_up(&request.acl, self.identities)?;
+        let node = self.existing(&path)?;
+        self.allowed(&node, perms::ADMIN)?;
+        let version = next_version(node.stat.aversion, request.version)?;
+        let stat = StatFields { aversion: version, ..node.stat };
+        let changed = Record { stat, acl: Arc::new(AclList::new(acl.clone())), ..node.clone() };
+        self.overlay.put(self.zxid, &path, Some(&node), Some(changed));
+        let acl = Some(acl.into_iter().map(acl_record).collect());
+        Ok((OpCode::SET_ACL, Body::SetAcl(records::SetAclTxn { path: Some(path), acl, version })))
+    }
+
+    fn check<'b>(&self, request: CheckVersionRequest<'b>) -> Prepared<'b> {
+        let path = request.path.filter(|path| path::is_valid(path)).ok_or(ErrorCode::BAD_ARGUMENTS)?;
+        let node = self.existing(&path)?;
+        self.allowed(&node, perms::READ)?;
+        let version = next_version(node.stat.version, request.version)?;
+        Ok((OpCode::CHECK, Body::Check(records::CheckVersionTxn { path: Some(path), version })))
+    }
+
+    /// Ends the session: its applied ephemerals, with those being created and without those being deleted.
+    fn close_session(&mut self) -> Body<'static> {
+        let mut paths: BTreeSet<String> = self.tree.ephemerals_of(self.session);
+        for (path, owner) in self.overlay.changes() {
+            if owner == Some(self.session.0) {
+                paths.insert(path.to_owned());
+            } else if owner.is_none() {
+                paths.remove(path);
+            }
+        }
+        for path in &paths {
+            let parent_path = path::split(path).map_or("", |(parent, _)| parent);
+            if let (Ok(parent), Ok(node)) = (self.existing(parent_path), self.existing(path)) {
+                self.note_deleted(parent_path, &parent, path, &node);
+            }
+        }
+        let paths2_delete = Some(paths.into_iter().map(|path| Some(path.into())).collect());
+        Body::CloseSession(self.rules.close_session_txn.then_some(records::CloseSessionTxn { paths2_delete }))
+    }
+
+    fn check_data_quota(&self, path: &str, new_len: i64) -> Result<(), ErrorCode> {
+        let old_len = self.tree.find(path).and_then(|id| self.tree.data(id)).map_or(0, <[u8]>::len) as i64;
+        self.check_quota(path, 0, new_len - old_len)
+    }
+
+    /// Hard limits refuse, soft ones do not (client-protocol.md §9). Usage and limits are those applied, as in Java.
+    fn check_quota(&self, path: &str, count: i64, bytes: i64) -> Result<(), ErrorCode> {
+        if !self.rules.enforce_quota {
+            return Ok(());
+        }
+        let Some((_, limits, usage)) = self.tree.quota_of(path) else { return Ok(()) };
+        let exceeds = |change: i64, used: i64, hard_limit: i64| change != 0 && hard_limit > -1 && used + change > hard_limit;
+        if exceeds(count, usage.count(), limits.count_hard_limit()) || exceeds(bytes, usage.bytes(), limits.byte_hard_limit()) {
+            return Err(ErrorCode::QUOTA_EXCEEDED);
+        }
+        Ok(())
+    }
+}
+
+fn failed_multi(count: usize, failed: usize, error: ErrorCode) -> Body<'static> {
+    let code = |index: usize| match index.cmp(&failed) {
+        std::cmp::Ordering::Less => ErrorCode::OK,
+        std::cmp::Ordering::Equal => error,
+        std::cmp::Ordering::Greater => ErrorCode::RUNTIME_INCONSISTENCY,
+    };
+    Body::Multi((0..count).map(|index| (OpCode::ERROR, Body::Error(records::ErrorTxn { err: code(index).0 }))).collect())
+}
+
+/// The parent of a path that may be deleted (`getParentPathAndValidate`): not one of the predefined ones.
+fn deletable_parent(path: &str) -> Result<&str, ErrorCode> {
+    match path::split(path) {
+        Some((parent, _)) if !path.contains('\0') && !path::is_special(path) => Ok(parent),
+        _ => Err(ErrorCode::BAD_ARGUMENTS),
+    }
+}
+
+/// The version after the change; -1 always matches.
+fn next_version(current: i32, expected: i32) -> Result<i32, ErrorCode> {
+    if expected != -1 && expected != current { Err(ErrorCode::BAD_VERSION) } else { Ok(current.wrapping_add(1)) }
+}
+
+fn acl_record(entry: AclEntry) -> Acl<'static> {
+    Acl { perms: entry.perms, id: Id { scheme: Some(entry.who.scheme.into()), id: Some(entry.who.id.into()) } }
+}

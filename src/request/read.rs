@@ -1,0 +1,459 @@
+//! Reads: answered from the applied tree, with the watches that they set (client-protocol.md §2.4, §2.8, §6).
+//!
+//! The caller holds the tree's lock over the read, the registration of its watch and the queueing of the reply.
+
+use std::borrow::Cow;
+
+use jute::{Decode, DecodeError, Encode, Reader, writer};
+
+use super::auth::user_name;
+use super::decode;
+use crate::ids::{SessionId, Zxid};
+use crate::proto::error_code::ErrorCode;
+use crate::proto::limits::{MULTI_OPS_MAX, WATCHES_PER_CONNECTION_MAX};
+use crate::proto::op_code::OpCode;
+use crate::proto::records::client as records;
+use crate::proto::reply::{PING_XID, encode_frame, encode_header};
+use crate::tree::acl::{Identity, perms};
+use crate::tree::data_tree::DataTree;
+use crate::tree::snapshot_walk::acl_records;
+use crate::tree::store::NodeId;
+use crate::tree::watch::{EventType, WatchTable, Watcher, modes};
+
+/// The zxid of events that setWatches makes up for what the client missed.
+const CATCH_UP_ZXID: Zxid = Zxid(-1);
+/// `KeeperState.SyncConnected`, the only state a server sends.
+const SYNC_CONNECTED: i32 = 3;
+
+/// What a read sees and who asks.
+pub struct ReadContext<'a> {
+    /// The applied tree, locked.
+    pub tree: &'a DataTree,
+    /// The watches.
+    pub watches: &'a mut WatchTable,
+    /// The connection that asks, as a watcher.
+    pub watcher: Watcher,
+    /// Its session.
+    pub session: SessionId,
+    /// Its identities at the time of the request.
+    pub identities: &'a [Identity],
+    /// `skipACL`: no permission is checked.
+    pub skip_acl: bool,
+}
+
+/// What the connection does after a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum After {
+    /// It goes on.
+    Continue,
+    /// It is closed: a limit is exceeded.
+    Close,
+}
+
+/// Why there is no ordinary reply.
+enum Failure {
+    Code(ErrorCode),
+    /// Undecodable, or something that Java runs into: MARSHALLINGERROR.
+    Undecodable,
+    /// MARSHALLINGERROR, yet with the terminator of an empty multi.
+    WriteInMultiRead,
+}
+
+impl From<DecodeError> for Failure {
+    fn from(_: DecodeError) -> Self {
+        Self::Undecodable
+    }
+}
+
+impl From<ErrorCode> for Failure {
+    fn from(error: ErrorCode) -> Self {
+        Self::Code(error)
+    }
+}
+
+/// Appends a watch event.
+pub fn encode_event(out: &mut Vec<u8>, zxid: Zxid, event: EventType, path: &str) {
+    encode_frame(out, crate::proto::reply::NOTIFICATION_XID, zxid, ErrorCode::OK, |out| {
+        (event as i32).encode(out);
+        SYNC_CONNECTED.encode(out);
+        writer::write_ustring(out, Some(path));
+    });
+}
+
+impl ReadContext<'_> {
+    /// Appends the answer to one read to `out`, events of setWatches before it.
+    pub fn answer(&mut self, xid: i32, op: OpCode, body: &[u8], out: &mut Vec<u8>) -> After {
+        let zxid = self.tree.last_zxid();
+        if op == OpCode::PING {
+            encode_header(out, PING_XID, zxid, ErrorCode::OK);
+            return After::Continue;
+        }
+        let start = out.len();
+        let mut result = Ok(());
+        let mut events = Vec::new();
+        encode_frame(out, xid, zxid, ErrorCode::OK, |out| result = self.answer_body(op, body, out, &mut events));
+        out.splice(start..start, events);
+        if let Err(failure) = result {
+            // Nothing that fails has made events.
+            out.truncate(start);
+            match failure {
+                Failure::Code(code) => encode_header(out, xid, zxid, code),
+                Failure::Undecodable => encode_header(out, xid, zxid, ErrorCode::MARSHALLING_ERROR),
+                Failure::WriteInMultiRead => {
+                    encode_frame(out, xid, zxid, ErrorCode::MARSHALLING_ERROR, |out| MULTI_END.encode(out));
+                }
+            }
+        }
+        if self.watches.watch_count_of(self.watcher) > WATCHES_PER_CONNECTION_MAX { After::Close } else { After::Continue }
+    }
+
+    fn answer_body(&mut self, op: OpCode, body: &[u8], out: &mut Vec<u8>, events: &mut Vec<u8>) -> Result<(), Failure> {
+        let mut reader = Reader::new(body);
+        let reader = &mut reader;
+        match op {
+            OpCode::GET_DATA => self.get_data(reader, out),
+            OpCode::EXISTS => self.exists(reader, out),
+            OpCode::GET_CHILDREN | OpCode::GET_CHILDREN2 => self.get_children(op, reader, out),
+            OpCode::GET_ACL => self.get_acl(reader, out),
+            OpCode::SYNC => {
+                records::SyncRequest::decode(reader)?.path.encode(out);
+                Ok(())
+            }
+            OpCode::GET_EPHEMERALS => self.get_ephemerals(reader, out),
+            OpCode::GET_ALL_CHILDREN_NUMBER => self.get_all_children_number(reader, out),
+            OpCode::WHO_AM_I => {
+                self.who_am_i(out);
+                Ok(())
+            }
+            OpCode::ADD_WATCH => self.add_watch(reader, out),
+            OpCode::CHECK_WATCHES | OpCode::REMOVE_WATCHES => self.check_or_remove_watches(op, reader),
+            OpCode::SET_WATCHES | OpCode::SET_WATCHES2 => self.set_watches(op, reader, events),
+            OpCode::MULTI_READ => self.multi_read(reader, out),
+            _ => Err(Failure::Undecodable),
+        }
+    }
+
+    fn readable(&self, id: NodeId, wanted: i32) -> Result<NodeId, ErrorCode> {
+        if self.skip_acl || self.tree.acl(id).allows(wanted, self.identities) { Ok(id) } else { Err(ErrorCode::NO_AUTH) }
+    }
+
+    fn node(&self, path: &str, wanted: i32) -> Result<NodeId, ErrorCode> {
+        self.tree.find(path).ok_or(ErrorCode::NO_NODE).and_then(|id| self.readable(id, wanted))
+    }
+
+    fn watch(&mut self, path: &str, added: u8) {
+        self.watches.add(self.watcher, path, added);
+    }
+
+    fn get_data(&mut self, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let (path, watch) = path_and_watch(reader)?;
+        let id = self.node(&path, perms::READ)?;
+        if watch {
+            self.watch(&path, modes::DATA);
+        }
+        writer::write_buffer(out, self.tree.data(id));
+        self.tree.stat(id).encode(out);
+        Ok(())
+    }
+
+    fn exists(&mut self, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let (path, watch) = path_and_watch(reader)?;
+        if path.contains('\0') {
+            return Err(ErrorCode::BAD_ARGUMENTS.into());
+        }
+        let found = self.tree.find(&path).map(|id| self.readable(id, perms::READ)).transpose()?;
+        if watch {
+            self.watch(&path, modes::DATA);
+        }
+        self.tree.stat(found.ok_or(ErrorCode::NO_NODE)?).encode(out);
+        Ok(())
+    }
+
+    fn get_children(&mut self, op: OpCode, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let (path, watch) = path_and_watch(reader)?;
+        let id = self.node(&path, perms::READ)?;
+        if watch {
+            self.watch(&path, modes::CHILD);
+        }
+        self.encode_children(id, out);
+        if op == OpCode::GET_CHILDREN2 {
+            self.tree.stat(id).encode(out);
+        }
+        Ok(())
+    }
+
+    fn encode_children(&self, id: NodeId, out: &mut Vec<u8>) {
+        (self.tree.child_count(id) as i32).encode(out);
+        for name in self.tree.child_names(id) {
+            writer::write_ustring(out, Some(name));
+        }
+    }
+
+    fn get_acl(&self, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let path = records::GetAclRequest::decode(reader)?.path.ok_or(Failure::Undecodable)?;
+        let id = self.node(&path, perms::READ | perms::ADMIN)?;
+        let list = self.tree.acl(id);
+        let mut records = acl_records(list);
+        if !self.skip_acl && !list.allows(perms::ADMIN, self.identities) {
+            for id in records.iter_mut().map(|record| &mut record.id).filter(|id| id.scheme.as_deref() == Some("digest")) {
+                id.id = id.id.take().map(|id| mask(&id).into());
+            }
+        }
+        Some(records).encode(out);
+        self.tree.stat(id).encode(out);
+        Ok(())
+    }
+
+    fn get_ephemerals(&self, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let prefix = records::GetEphemeralsRequest::decode(reader)?.prefix_path.unwrap_or_default();
+        let all = matches!(prefix.trim(), "" | "/");
+        let owned = self.tree.ephemerals_of(self.session);
+        let found: Vec<&String> = owned.iter().filter(|path| all || path.starts_with(&*prefix)).collect();
+        (found.len() as i32).encode(out);
+        for path in found {
+            writer::write_ustring(out, Some(path));
+        }
+        Ok(())
+    }
+
+    fn get_all_children_number(&self, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let path = records::GetAllChildrenNumberRequest::decode(reader)?.path.ok_or(Failure::Undecodable)?;
+        let id = self.node(&path, perms::READ)?;
+        (self.tree.descendant_count(id) as i32).encode(out);
+        Ok(())
+    }
+
+    fn who_am_i(&self, out: &mut Vec<u8>) {
+        (self.identities.len() as i32).encode(out);
+        for identity in self.identities {
+            writer::write_ustring(out, Some(&identity.scheme));
+            writer::write_ustring(out, Some(user_name(identity)));
+        }
+    }
+
+    fn add_watch(&mut self, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let request = records::AddWatchRequest::decode(reader)?;
+        let mode = match request.mode {
+            0 => modes::PERSISTENT,
+            1 => modes::RECURSIVE,
+            _ => return Err(Failure::Undecodable),
+        };
+        self.watch(&request.path.ok_or(Failure::Undecodable)?, mode);
+        0_i32.encode(out);
+        Ok(())
+    }
+
+    fn check_or_remove_watches(&mut self, op: OpCode, reader: &mut Reader<'_>) -> Result<(), Failure> {
+        let request = records::CheckWatchesRequest::decode(reader)?;
+        let wanted = match request.type_ {
+            1 => modes::CHILD,
+            2 => modes::DATA,
+            3 => u8::MAX,
+            4 => modes::PERSISTENT,
+            5 => modes::RECURSIVE,
+            _ => return Err(Failure::Undecodable),
+        };
+        let path = request.path.ok_or(Failure::Undecodable)?;
+        if self.watches.modes(self.watcher, &path) & wanted == 0 {
+            return Err(ErrorCode::NO_WATCHER.into());
+        }
+        if op == OpCode::REMOVE_WATCHES {
+            self.watches.remove(self.watcher, &path, wanted);
+        }
+        Ok(())
+    }
+
+    /// Registers again what a client held before it reconnected; what it missed is sent first (client-protocol.md §6.6).
+    /// They go to `events`, which the caller puts in front of the reply.
+    fn set_watches(&mut self, op: OpCode, reader: &mut Reader<'_>, events: &mut Vec<u8>) -> Result<(), Failure> {
+        let first = records::SetWatches::decode(reader)?;
+        let standing = if op == OpCode::SET_WATCHES2 {
+            let persistent: Option<Vec<Option<Cow<'_, str>>>> = Decode::decode(reader)?;
+            let recursive: Option<Vec<Option<Cow<'_, str>>>> = Decode::decode(reader)?;
+            (paths(persistent)?, paths(recursive)?)
+        } else {
+            (Vec::new(), Vec::new())
+        };
+        let (data, exist, child) = (paths(first.data_watches)?, paths(first.exist_watches)?, paths(first.child_watches)?);
+        for path in &data {
+            self.catch_up(path, modes::DATA, first.relative_zxid, events);
+        }
+        for path in &exist {
+            self.catch_up_exist(path, events);
+        }
+        for path in &child {
+            self.catch_up(path, modes::CHILD, first.relative_zxid, events);
+        }
+        for path in &standing.0 {
+            self.watch(path, modes::PERSISTENT);
+        }
+        for path in &standing.1 {
+            self.watch(path, modes::RECURSIVE);
+        }
+        Ok(())
+    }
+
+    fn catch_up(&mut self, path: &str, mode: u8, relative_zxid: i64, events: &mut Vec<u8>) {
+        let Some(id) = self.tree.find(path) else {
+            encode_event(events, CATCH_UP_ZXID, EventType::NodeDeleted, path);
+            return;
+        };
+        let stat = self.tree.stat_fields(id);
+        let (changed, event) = match mode {
+            modes::DATA => (stat.mzxid, EventType::NodeDataChanged),
+            _ => (stat.pzxid, EventType::NodeChildrenChanged),
+        };
+        if changed > relative_zxid {
+            self.send_if_readable(id, event, path, events);
+        } else {
+            self.watch(path, mode);
+        }
+    }
+
+    fn catch_up_exist(&mut self, path: &str, events: &mut Vec<u8>) {
+        match self.tree.find(path) {
+            Some(id) => self.send_if_readable(id, EventType::NodeCreated, path, events),
+            None => self.watch(path, modes::DATA),
+        }
+    }
+
+    /// 3.9.6 sends a catch-up event only to who may read the znode now.
+    fn send_if_readable(&self, id: NodeId, event: EventType, path: &str, events: &mut Vec<u8>) {
+        if self.readable(id, perms::READ).is_ok() {
+            encode_event(events, CATCH_UP_ZXID, event, path);
+        }
+    }
+
+    /// Several reads; each fails for itself (client-protocol.md §2.8).
+    fn multi_read(&self, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let mut reads = Vec::new();
+        let mut writes = 0_usize;
+        loop {
+            let header = records::MultiHeader::decode(reader)?;
+            if header.done {
+                break;
+            }
+            match OpCode(header.type_) {
+                op @ (OpCode::GET_DATA | OpCode::GET_CHILDREN) => reads.push((op, path_and_watch(reader)?.0)),
+                op => {
+                    decode::skip_in_multi(op, reader).map_err(|_| Failure::Undecodable)?;
+                    writes += 1;
+                }
+            }
+            if reads.len() + writes > MULTI_OPS_MAX || (writes > 0 && !reads.is_empty()) {
+                return Err(Failure::Undecodable);
+            }
+        }
+        if writes > 0 {
+            return Err(Failure::WriteInMultiRead);
+        }
+        for (op, path) in reads {
+            self.read_in_multi(op, &path, out);
+        }
+        MULTI_END.encode(out);
+        Ok(())
+    }
+
+    fn read_in_multi(&self, op: OpCode, path: &str, out: &mut Vec<u8>) {
+        match self.node(path, perms::READ) {
+            Err(error) => {
+                records::MultiHeader { type_: -1, done: false, err: error.0 }.encode(out);
+                error.0.encode(out);
+            }
+            Ok(id) => {
+                records::MultiHeader { type_: op.0, done: false, err: 0 }.encode(out);
+                if op == OpCode::GET_DATA {
+                    writer::write_buffer(out, self.tree.data(id));
+                    self.tree.stat(id).encode(out);
+                } else {
+                    self.encode_children(id, out);
+                }
+            }
+        }
+    }
+}
+
+const MULTI_END: records::MultiHeader = records::MultiHeader { type_: -1, done: true, err: -1 };
+
+/// The common form of reads with a path; a null path is answered as undecodable.
+fn path_and_watch<'a>(reader: &mut Reader<'a>) -> Result<(Cow<'a, str>, bool), Failure> {
+    let request = records::GetDataRequest::decode(reader)?;
+    Ok((request.path.ok_or(Failure::Undecodable)?, request.watch))
+}
+
+fn paths(list: Option<Vec<Option<Cow<'_, str>>>>) -> Result<Vec<Cow<'_, str>>, Failure> {
+    list.ok_or(Failure::Undecodable)?.into_iter().map(|path| path.ok_or(Failure::Undecodable)).collect()
+}
+
+/// The id of a digest with the hash hidden, for callers that may not administer the znode.
+fn mask(id: &str) -> String {
+    match id.split_once(':') {
+        Some((user, _)) => format!("{user}:x"),
+        None => id.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::stat::OwnerRules;
+
+    fn answer(op: OpCode, body: &[u8], watches: &mut WatchTable) -> Vec<u8> {
+        let tree = DataTree::new(1, OwnerRules::default(), true);
+        let mut out = Vec::new();
+        let mut context = ReadContext { tree: &tree, watches, watcher: 1, session: SessionId(1), identities: &[], skip_acl: false };
+        assert_eq!(context.answer(7, op, body, &mut out), After::Continue);
+        out
+    }
+
+    fn error(frame: &[u8]) -> i32 {
+        i32::from_be_bytes(frame[16..20].try_into().expect("a whole header"))
+    }
+
+    #[test]
+    fn exists_watches_a_missing_znode_and_get_data_does_not() {
+        let mut watches = WatchTable::new(1);
+        let body = records::GetDataRequest { path: Some("/x".into()), watch: true }.to_vec();
+        assert_eq!(error(&answer(OpCode::GET_DATA, &body, &mut watches)), -101);
+        assert_eq!(watches.total(), 0);
+        assert_eq!(error(&answer(OpCode::EXISTS, &body, &mut watches)), -101);
+        assert_eq!(watches.modes(1, "/x"), modes::DATA);
+    }
+
+    #[test]
+    fn undecodable_bodies_and_odd_modes_are_marshalling_errors() {
+        let mut watches = WatchTable::new(1);
+        for op in [3, 4, 6, 8, 9, 12, 17, 18, 22, 101, 103, 104, 105, 106] {
+            assert_eq!(error(&answer(OpCode(op), &[0, 0, 0], &mut watches)), -5, "op {op}");
+        }
+        let odd = records::AddWatchRequest { path: Some("/x".into()), mode: 2 }.to_vec();
+        assert_eq!(error(&answer(OpCode::ADD_WATCH, &odd, &mut watches)), -5);
+    }
+
+    #[test]
+    fn catch_up_events_come_before_the_reply() {
+        let mut watches = WatchTable::new(1);
+        let request = records::SetWatches {
+            relative_zxid: 0,
+            data_watches: Some(vec![Some("/gone".into())]),
+            exist_watches: Some(vec![Some("/zookeeper".into())]),
+            child_watches: Some(vec![Some("/".into())]),
+        };
+        let out = answer(OpCode::SET_WATCHES, &request.to_vec(), &mut watches);
+        let xid = |at: usize| i32::from_be_bytes(out[at + 4..at + 8].try_into().expect("whole"));
+        let length = |at: usize| 4 + u32::from_be_bytes(out[at..at + 4].try_into().expect("whole")) as usize;
+        let second = length(0);
+        let third = second + length(second);
+        assert_eq!((xid(0), xid(second), xid(third), third + length(third)), (-1, -1, 7, out.len()));
+        assert_eq!(watches.modes(1, "/"), modes::CHILD);
+    }
+
+    #[test]
+    fn a_write_in_a_multi_read_leaves_an_empty_list() {
+        let mut body = records::MultiHeader { type_: 2, done: false, err: -1 }.to_vec();
+        records::DeleteRequest { path: Some("/x".into()), version: -1 }.encode(&mut body);
+        MULTI_END.encode(&mut body);
+        let out = answer(OpCode::MULTI_READ, &body, &mut WatchTable::new(1));
+        assert_eq!((error(&out), out.len()), (-5, 20 + 9));
+    }
+}

@@ -1,0 +1,86 @@
+//! Carrying out the effects of one turn: one small method each.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::node::Node;
+use crate::ids::{ConnectionId, Zxid};
+use crate::net::Connection;
+use crate::replica::{Effects, View};
+use crate::request::read::encode_event;
+use crate::session::SessionCell;
+use crate::tree::acl::AclList;
+use crate::tree::apply::Applied;
+use crate::tree::watch::{EventType, Watcher};
+
+/// The effects of a turn that are not carried out yet.
+pub(super) struct Execute<'a> {
+    node: &'a Node,
+    appended: Vec<(Zxid, Bytes)>,
+    touched: Vec<Arc<Connection>>,
+}
+
+impl<'a> Execute<'a> {
+    pub(super) fn new(node: &'a Node) -> Self {
+        Self { node, appended: Vec::new(), touched: Vec::new() }
+    }
+
+    /// Hands the appends to the log thread; gives the connections that have something to write, each once.
+    pub(super) fn finish(mut self, touched: &mut Vec<Arc<Connection>>) {
+        self.node.append(std::mem::take(&mut self.appended));
+        self.touched.sort_unstable_by_key(|connection| connection.id());
+        self.touched.dedup_by_key(|connection| connection.id());
+        touched.append(&mut self.touched);
+    }
+
+    fn with(&mut self, id: ConnectionId, act: impl FnOnce(&Connection)) {
+        if let Some(connection) = self.node.table.get(id) {
+            act(&connection);
+            self.touched.push(connection);
+        }
+    }
+}
+
+impl Effects for Execute<'_> {
+    fn append(&mut self, zxid: Zxid, payload: Bytes) {
+        self.appended.push((zxid, payload));
+    }
+
+    fn reply(&mut self, view: &mut View<'_>, connection: ConnectionId, xid: i32, applied: &Applied<'_>) {
+        self.with(connection, |connection| connection.complete_write(view, xid, applied));
+    }
+
+    fn event(&mut self, watchers: &[Watcher], zxid: Zxid, event: EventType, path: &str, acl: &AclList) {
+        let mut frame = Vec::with_capacity(48 + path.len());
+        encode_event(&mut frame, zxid, event, path);
+        for &watcher in watchers {
+            if let Some(connection) = self.node.table.in_slot(watcher) {
+                connection.event(&frame, acl);
+                self.touched.push(connection);
+            }
+        }
+    }
+
+    fn session_opened(&mut self, connection: ConnectionId, session: Arc<SessionCell>) {
+        self.with(connection, |connection| connection.opened(session));
+    }
+
+    fn session_refused(&mut self, connection: ConnectionId) {
+        self.with(connection, Connection::refused);
+    }
+
+    fn close(&mut self, connection: ConnectionId) {
+        self.with(connection, Connection::close);
+    }
+
+    fn session_expired(&mut self, session: &SessionCell) {
+        self.node.stats.count_expired_session();
+        tracing::info!(session = %session.id(), timeout_ms = session.timeout_ms(), "Expiring session");
+    }
+
+    fn digest_mismatch(&mut self, zxid: Zxid, expected: u64, got: u64) {
+        self.node.stats.count_digest_mismatch();
+        tracing::error!(%zxid, expected, got, "digest mismatch");
+    }
+}

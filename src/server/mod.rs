@@ -1,0 +1,15 @@
+//! The rim: it starts the threads, feeds the replica, carries out its effects and shuts down. It decides nothing.
+
+mod clock;
+mod execute;
+mod log_thread;
+mod node;
+mod purge;
+mod restore;
+mod settings;
+mod snapshots;
+mod start;
+mod timers;
+mod words;
+
+pub use start::{StartError, run};

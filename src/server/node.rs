@@ -1,0 +1,110 @@
+//! The replica behind its inbox. It has no thread of its own: whoever brings work runs a turn, unless somebody does already.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+
+use super::clock::Clock;
+use super::execute::Execute;
+use crate::ids::{SessionId, Zxid};
+use crate::net::{Connection, ConnectionTable, ServerStats};
+use crate::replica::{Input, Replica, Shared};
+use crate::tree::snapshot_walk::SnapshotStart;
+
+/// What waits for the log thread.
+#[derive(Default)]
+pub(super) struct LogQueue {
+    pub(super) waiting: Vec<(Zxid, Bytes)>,
+    pub(super) is_idle: bool,
+    pub(super) is_stopping: bool,
+}
+
+/// The replica and what surrounds it.
+pub(super) struct Node {
+    replica: Mutex<Replica>,
+    inbox: Mutex<Vec<Input>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) table: Arc<ConnectionTable>,
+    pub(super) stats: Arc<ServerStats>,
+    pub(super) clock: Clock,
+    pub(super) log: Mutex<LogQueue>,
+    pub(super) log_wakes: Condvar,
+}
+
+impl Node {
+    pub(super) fn new(replica: Replica, shared: Arc<Shared>, table: Arc<ConnectionTable>, stats: Arc<ServerStats>, clock: Clock) -> Self {
+        Self {
+            replica: Mutex::new(replica),
+            inbox: Mutex::default(),
+            shared,
+            table,
+            stats,
+            clock,
+            log: Mutex::default(),
+            log_wakes: Condvar::new(),
+        }
+    }
+
+    /// Puts work into the inbox and sees to it that it is done: here and now, or by the thread that is in a turn.
+    pub(super) fn submit(&self, mut inputs: Vec<Input>) {
+        self.inbox.lock().append(&mut inputs);
+        while let Some(mut replica) = self.replica.try_lock() {
+            let touched = self.run_turns(&mut replica);
+            drop(replica);
+            for connection in touched {
+                connection.flush();
+            }
+            // Whoever came while the replica was ours left its work to us.
+            if self.inbox.lock().is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn run_turns(&self, replica: &mut Replica) -> Vec<Arc<Connection>> {
+        let mut touched = Vec::new();
+        loop {
+            let inputs = std::mem::take(&mut *self.inbox.lock());
+            if inputs.is_empty() {
+                return touched;
+            }
+            let mut execute = Execute::new(self);
+            replica.handle(self.clock.now(), inputs, &mut execute);
+            execute.finish(&mut touched);
+        }
+    }
+
+    /// Appends to the log thread's queue, in zxid order: the caller is in a turn.
+    pub(super) fn append(&self, appended: Vec<(Zxid, Bytes)>) {
+        if appended.is_empty() {
+            return;
+        }
+        let mut log = self.log.lock();
+        log.waiting.extend(appended);
+        let wake = log.is_idle;
+        drop(log);
+        if wake {
+            self.log_wakes.notify_one();
+        }
+    }
+
+    /// Begins a snapshot of what is applied now; appends its head to `out`.
+    pub(super) fn begin_snapshot(&self, out: &mut Vec<u8>) -> SnapshotStart {
+        let replica = self.replica.lock();
+        let sessions: Vec<(SessionId, i32)> = replica.sessions().iter().collect();
+        let start = self.shared.tree.write().begin_snapshot(&sessions, out);
+        drop(replica);
+        self.submit(Vec::new());
+        start
+    }
+
+    /// Every session with the time at which it expires, in ms of the monotonic clock.
+    pub(super) fn session_deadlines(&self) -> Vec<(SessionId, i64)> {
+        let replica = self.replica.lock();
+        let deadlines = replica.sessions().cells().map(|cell| (cell.id(), cell.deadline_ms())).collect();
+        drop(replica);
+        self.submit(Vec::new());
+        deadlines
+    }
+}

@@ -1,0 +1,84 @@
+//! From the configuration to what each room is told.
+
+use crate::config::{DigestAlgorithm, Settings, SnapshotCompression};
+use crate::net::{NetSettings, TokenBucketSettings};
+use crate::request::auth::{AuthRules, DigestAlgorithm as Algorithm};
+use crate::request::prepare::WriteRules;
+use crate::storage::Compression;
+use crate::tree::stat::OwnerRules;
+
+pub(super) fn auth_rules(settings: &Settings) -> AuthRules {
+    let digest_algorithm = match settings.auth.digest_algorithm {
+        DigestAlgorithm::Sha1 => Algorithm::Sha1,
+        DigestAlgorithm::Sha224 => Algorithm::Sha224,
+        DigestAlgorithm::Sha256 => Algorithm::Sha256,
+        DigestAlgorithm::Sha384 => Algorithm::Sha384,
+        DigestAlgorithm::Sha512 => Algorithm::Sha512,
+    };
+    AuthRules {
+        digest_enabled: settings.auth.digest_enabled,
+        digest_algorithm,
+        super_digest: settings.auth.super_digest.as_ref().map(|secret| secret.0.clone()),
+    }
+}
+
+pub(super) fn write_rules(settings: &Settings) -> WriteRules {
+    WriteRules {
+        auth: auth_rules(settings),
+        skip_acl: settings.tree.skip_acl,
+        enforce_quota: settings.tree.enforce_quota,
+        reconfig_enabled: settings.ensemble.reconfig_enabled,
+        close_session_txn: settings.storage.close_session_txn,
+    }
+}
+
+pub(super) fn owner_rules(settings: &Settings) -> OwnerRules {
+    OwnerRules { extended_types: settings.tree.extended_types_enabled, emulate_353: settings.tree.emulate_353_ttl_nodes }
+}
+
+pub(super) fn compression(settings: &Settings) -> Compression {
+    match settings.storage.snapshot_compression {
+        SnapshotCompression::None => Compression::None,
+        SnapshotCompression::Gzip => Compression::Gzip,
+        SnapshotCompression::Snappy => Compression::Snappy,
+    }
+}
+
+pub(super) fn net(settings: &Settings) -> NetSettings {
+    NetSettings {
+        frame_bytes_max: settings.limits.jute_max_buffer_bytes as usize,
+        session_timeout_ms_min: settings.session.min_session_timeout_ms(),
+        session_timeout_ms_max: settings.session.max_session_timeout_ms(),
+        connections_per_address_max: settings.network.max_client_cnxns.unwrap_or(0) as usize,
+        connections_max: settings.network.max_cnxns.unwrap_or(0) as usize,
+        sessionless_timeout_ms: settings.network.sessionless_cnxn_timeout_ms,
+        outstanding_max: outstanding_max(settings),
+        large_request_bytes: settings.limits.large_request_threshold_bytes.map_or(-1, i64::from),
+        large_request_bytes_max: settings.limits.large_request_max_bytes as usize,
+        keep_alive: settings.network.client_tcp_keep_alive,
+        enforced_schemes: settings.auth.enforce_schemes.as_ref().map(|schemes| schemes.iter().cloned().collect()),
+        auth: auth_rules(settings),
+        skip_acl: settings.tree.skip_acl,
+        session_tokens: session_tokens(settings),
+    }
+}
+
+/// The smaller of what may be queued and what may be in process: here both are the same thing.
+fn outstanding_max(settings: &Settings) -> usize {
+    let queued = settings.limits.global_outstanding_limit as usize;
+    settings.request_throttle.max_requests.map_or(queued, |limit| queued.min(limit as usize))
+}
+
+fn session_tokens(settings: &Settings) -> Option<TokenBucketSettings> {
+    let throttle = &settings.connection_throttle;
+    let tokens = throttle.tokens?;
+    let (new, renew) = if throttle.weight_enabled { (throttle.global_session_weight, throttle.renew_session_weight) } else { (1, 1) };
+    let scale = if throttle.weight_enabled { i64::from(throttle.global_session_weight) } else { 1 };
+    Some(TokenBucketSettings {
+        tokens: i64::from(tokens) * scale,
+        fill_time_ms: i64::from(throttle.fill_time_ms),
+        fill_count: i64::from(throttle.fill_count) * scale,
+        new_session_weight: i64::from(new),
+        renew_session_weight: i64::from(renew),
+    })
+}

@@ -1,0 +1,222 @@
+//! The start of a server, its life and its end.
+
+use std::fmt::Display;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::clock::Clock;
+use super::node::Node;
+use super::restore::Target;
+use super::snapshots::{self, SnapshotSettings, Snapshots};
+use super::words::Words;
+use super::{log_thread, purge, settings, timers};
+use crate::config::Settings;
+use crate::ids::SessionId;
+use crate::net::{ConnectionTable, Context, Listener, ServerStats, listen};
+use crate::replica::{Replica, ReplicaSettings, Restored, Shared};
+use crate::storage::{Directories, FileSystem, RealFileSystem, Recovered, RecoveryOptions, StorageError, TxnLog, TxnLogOptions, recover};
+use crate::tree::data_tree::DataTree;
+
+/// The id that a standalone server puts into its sessions, as Java's does.
+const STANDALONE_SERVER_ID: u8 = 1;
+
+/// Why a server does not start, or does not go on.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The client port cannot be bound.
+    #[error("cannot listen on client port {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The runtime or a thread cannot start.
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+}
+
+impl StartError {
+    /// The exit code of the process (`ExitCode`).
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Storage(_) => 3,
+            Self::Listen { .. } | Self::System(_) => 1,
+        }
+    }
+}
+
+/// Runs a standalone server until it is told to stop.
+///
+/// # Errors
+/// When it cannot start.
+pub fn run(settings: Settings) -> Result<(), StartError> {
+    let started = Instant::now();
+    let fs: Arc<dyn FileSystem> = Arc::new(RealFileSystem);
+    let directories = Directories::open(&fs, &settings.storage.data_dir, &settings.storage.data_log_dir, settings.storage.datadir_autocreate)?;
+    let seed = random_seed();
+    let (tree, sessions, recovered) = restore(&fs, &directories, &settings, seed)?;
+    report_recovery(&recovered, &tree, &directories, started);
+    let clock = Clock::new();
+    let shared = Arc::new(Shared::new(tree, seed));
+    let replica_settings = ReplicaSettings {
+        server_id: STANDALONE_SERVER_ID,
+        tick_time_ms: i64::from(settings.session.tick_time_ms),
+        seed,
+        rules: settings::write_rules(&settings),
+    };
+    let replica = Replica::standalone(replica_settings, Arc::clone(&shared), &sessions, clock.now());
+    let node = Arc::new(Node::new(replica, shared, Arc::default(), Arc::default(), clock));
+    let snapshot_settings = snapshot_settings(&fs, &directories, &settings);
+    if recovered.snapshot.is_none() || recovered.txn_count > 0 {
+        snapshots::write(&node, &snapshot_settings)?;
+    }
+    let log_thread = start_log_thread(&node, &fs, &directories, &settings, snapshot_settings, recovered, seed)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(serve(Arc::clone(&node), fs, &directories, &settings, started));
+    runtime.shutdown_background();
+    stop_log_thread(&node, log_thread);
+    served
+}
+
+/// Keys the hashes that clients could otherwise collide on purpose.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}
+
+type State = (DataTree, Vec<(SessionId, i32)>, Recovered);
+
+fn restore(fs: &Arc<dyn FileSystem>, directories: &Directories, settings: &Settings, seed: u64) -> Result<State, StorageError> {
+    let options = RecoveryOptions {
+        snap_dir: directories.snap_dir().to_path_buf(),
+        log_dir: directories.log_dir().to_path_buf(),
+        trust_empty: settings.storage.trust_empty_snapshot,
+    };
+    let mut target = Target(Restored::new(seed, settings::owner_rules(settings), settings.storage.digest_enabled));
+    let recovered = recover(fs, &options, &mut target)?;
+    if target.0.digest_mismatches() > 0 {
+        tracing::error!(count = target.0.digest_mismatches(), "digests on disk do not match the tree: it was damaged, or written by a faulty server");
+    }
+    let (tree, sessions) = target.0.finish();
+    Ok((tree, sessions, recovered))
+}
+
+fn report_recovery(recovered: &Recovered, tree: &DataTree, directories: &Directories, started: Instant) {
+    let snapshot = recovered.snapshot.map_or_else(|| "none".to_owned(), |zxid| zxid.to_string());
+    tracing::info!(
+        snapshots = %directories.snap_dir().display(),
+        log = %directories.log_dir().display(),
+        snapshot,
+        txns_replayed = recovered.txn_count,
+        last_zxid = %recovered.last_zxid,
+        znodes = tree.node_count(),
+        bytes_cut = recovered.cut_bytes,
+        took_ms = started.elapsed().as_millis() as u64,
+        "data recovered"
+    );
+}
+
+fn snapshot_settings(fs: &Arc<dyn FileSystem>, directories: &Directories, settings: &Settings) -> SnapshotSettings {
+    SnapshotSettings {
+        fs: Arc::clone(fs),
+        dir: directories.snap_dir().to_path_buf(),
+        compression: settings::compression(settings),
+        with_digest: settings.storage.digest_enabled,
+        with_last_zxid: settings.storage.serialize_last_processed_zxid,
+    }
+}
+
+fn start_log_thread(
+    node: &Arc<Node>,
+    fs: &Arc<dyn FileSystem>,
+    directories: &Directories,
+    settings: &Settings,
+    snapshot_settings: SnapshotSettings,
+    recovered: Recovered,
+    seed: u64,
+) -> Result<JoinHandle<()>, std::io::Error> {
+    let storage = &settings.storage;
+    let options = TxnLogOptions {
+        prealloc_size_bytes: storage.prealloc_size_bytes,
+        size_limit_bytes: storage.txn_log_size_limit_bytes,
+        force_sync: storage.force_sync,
+    };
+    let mut log = TxnLog::new(Arc::clone(fs), directories.log_dir().to_path_buf(), options, recovered.last_zxid);
+    let mut snapshots = Snapshots::new(snapshot_settings, u64::from(storage.snap_count), storage.snap_size_limit_bytes, seed);
+    let (node, threshold_ms) = (Arc::clone(node), storage.fsync_warning_threshold_ms);
+    thread::Builder::new().name("log".to_owned()).spawn(move || {
+        if let Err(error) = log_thread::run(&node, &mut log, &mut snapshots, threshold_ms) {
+            fatal(&error);
+        }
+    })
+}
+
+/// The disk failed: nothing more is acknowledged, and the next start trusts only what it reads back.
+fn fatal(error: &dyn Display) -> ! {
+    tracing::error!(%error, "Severe unrecoverable error, exiting");
+    std::process::exit(1);
+}
+
+fn stop_log_thread(node: &Node, log_thread: JoinHandle<()>) {
+    node.log.lock().is_stopping = true;
+    node.log_wakes.notify_one();
+    if log_thread.join().is_err() {
+        tracing::error!("the log thread ended in a panic");
+    }
+    tracing::info!("stopped");
+}
+
+fn client_address(settings: &Settings) -> Result<SocketAddr, std::io::Error> {
+    let port = settings.network.client_port;
+    match &settings.network.client_port_address {
+        None => Ok(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)),
+        Some(host) => {
+            let found = (host.as_str(), port).to_socket_addrs()?.next();
+            found.ok_or_else(|| std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address"))
+        }
+    }
+}
+
+fn bind(settings: &Settings) -> Result<Listener, StartError> {
+    let backlog = settings.network.client_port_listen_backlog.map_or(-1, |backlog| backlog as i32);
+    let named = settings.network.client_port_address.as_deref().unwrap_or("*");
+    let failed = |source| StartError::Listen { address: format!("{named}:{}", settings.network.client_port), source };
+    let address = client_address(settings).map_err(failed)?;
+    let any_v4 = SocketAddr::from(([0, 0, 0, 0], settings.network.client_port));
+    let bound = listen(address, backlog);
+    // A machine without IPv6 has no such wildcard.
+    let bound = if settings.network.client_port_address.is_none() { bound.or_else(|_| listen(any_v4, backlog)) } else { bound };
+    bound.map_err(failed)
+}
+
+async fn serve(node: Arc<Node>, fs: Arc<dyn FileSystem>, directories: &Directories, settings: &Settings, started: Instant) -> Result<(), StartError> {
+    let listener = bind(settings)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let words = Arc::new(Words::new(Arc::clone(&node), settings, directories, &fs));
+    let (table, stats): (Arc<ConnectionTable>, Arc<ServerStats>) = (Arc::clone(&node.table), Arc::clone(&node.stats));
+    let context = Context::new(Arc::clone(&node.shared), words, table, stats, settings::net(settings), node.clock.start());
+    tokio::spawn(timers::tick(Arc::clone(&node), i64::from(settings.session.tick_time_ms)));
+    tokio::spawn(timers::sweep(Arc::clone(&node), settings.tree.clone()));
+    if let Some(hours) = settings.storage.autopurge_purge_interval_hours {
+        let retain = settings.storage.autopurge_snap_retain_count as usize;
+        tokio::spawn(purge::run(fs, directories.snap_dir().to_path_buf(), directories.log_dir().to_path_buf(), retain, hours));
+    }
+    tracing::info!(address = %listener.address()?, took_ms = started.elapsed().as_millis() as u64, "binding to port: serving clients");
+    tokio::spawn(listener.accept(Arc::new(context)));
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! All sessions of the server, known from the log or opened by clients (client-protocol.md §7).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::cell::SessionCell;
+use super::expiry::ExpiryQueue;
+use crate::ids::{ConnectionId, SessionId};
+
+struct Entry {
+    cell: Arc<SessionCell>,
+    connection: Option<ConnectionId>,
+}
+
+/// The sessions, the connection of each, and their expiry.
+pub struct SessionTable {
+    sessions: BTreeMap<SessionId, Entry>,
+    expiry: ExpiryQueue,
+    next_id: SessionId,
+}
+
+impl SessionTable {
+    /// An empty table. Ids are formed as in `SessionTrackerImpl.initializeNextSessionId`, but from the wall clock: a machine's uptime
+    /// may come again after a reboot, and with it the ids of sessions that clients still remember.
+    #[must_use]
+    pub fn new(server_id: u8, wall_ms: i64, tick_time_ms: i64) -> Self {
+        let seed = ((wall_ms << 24) as u64 >> 8) as i64 | i64::from(server_id) << 56;
+        let next_id = SessionId(if seed == i64::MIN { seed + 1 } else { seed });
+        Self { sessions: BTreeMap::new(), expiry: ExpiryQueue::new(tick_time_ms), next_id }
+    }
+
+    /// A fresh session id.
+    pub fn allocate(&mut self) -> SessionId {
+        loop {
+            let id = self.next_id;
+            self.next_id = SessionId(id.0.wrapping_add(1));
+            if id != SessionId::NONE && !self.sessions.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    /// A session begins, or is known from the log: it has its whole timeout from `now_ms` on.
+    pub fn track(&mut self, id: SessionId, timeout_ms: i32, now_ms: i64) -> Arc<SessionCell> {
+        let cell = Arc::new(SessionCell::new(id, timeout_ms, now_ms));
+        let connection = None;
+        self.sessions.insert(id, Entry { cell: Arc::clone(&cell), connection });
+        self.expiry.schedule(id, cell.deadline_ms());
+        cell
+    }
+
+    /// A session has ended.
+    pub fn remove(&mut self, id: SessionId) -> Option<ConnectionId> {
+        self.sessions.remove(&id).and_then(|entry| entry.connection)
+    }
+
+    /// The session, if it is known.
+    #[must_use]
+    pub fn get(&self, id: SessionId) -> Option<&Arc<SessionCell>> {
+        self.sessions.get(&id).map(|entry| &entry.cell)
+    }
+
+    /// Binds a session to a connection, or to none, and gives back the one it had.
+    pub fn bind(&mut self, id: SessionId, connection: Option<ConnectionId>) -> Option<ConnectionId> {
+        self.sessions.get_mut(&id).and_then(|entry| std::mem::replace(&mut entry.connection, connection))
+    }
+
+    /// The connection of a session.
+    #[must_use]
+    pub fn connection(&self, id: SessionId) -> Option<ConnectionId> {
+        self.sessions.get(&id).and_then(|entry| entry.connection)
+    }
+
+    /// The sessions that nothing was heard of for their timeout. Each is reported until it is removed or closing.
+    pub fn expired(&mut self, now_ms: i64) -> Vec<Arc<SessionCell>> {
+        let mut expired = Vec::new();
+        for id in self.expiry.due(now_ms) {
+            let Some(entry) = self.sessions.get(&id) else { continue };
+            let deadline_ms = entry.cell.deadline_ms();
+            if self.expiry.bucket(deadline_ms) > now_ms {
+                self.expiry.schedule(id, deadline_ms);
+            } else if !entry.cell.is_closing() {
+                expired.push(Arc::clone(&entry.cell));
+            }
+        }
+        expired
+    }
+
+    /// All sessions with the timeout they were created with, for a snapshot.
+    pub fn iter(&self) -> impl Iterator<Item = (SessionId, i32)> {
+        self.sessions.iter().map(|(&id, entry)| (id, entry.cell.created_timeout_ms()))
+    }
+
+    /// All sessions.
+    pub fn cells(&self) -> impl Iterator<Item = &Arc<SessionCell>> {
+        self.sessions.values().map(|entry| &entry.cell)
+    }
+
+    /// Number of sessions.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_high_byte_of_an_id_is_the_server() {
+        let mut table = SessionTable::new(1, 123_456, 2000);
+        let first = table.allocate();
+        assert_eq!((first.0 >> 56, table.allocate().0 - first.0), (1, 1));
+    }
+
+    #[test]
+    fn a_touched_session_lives_on() {
+        let mut table = SessionTable::new(1, 0, 1000);
+        let cell = table.track(SessionId(9), 4000, 0);
+        cell.touch(3500);
+        assert!(table.expired(5000).is_empty());
+        assert!(table.expired(7999).is_empty());
+        let expired = table.expired(8000);
+        assert_eq!(expired.iter().map(|cell| cell.id()).collect::<Vec<_>>(), [SessionId(9)]);
+    }
+
+    #[test]
+    fn a_closing_session_does_not_expire_again() {
+        let mut table = SessionTable::new(1, 0, 1000);
+        table.track(SessionId(9), 1000, 0).set_closing();
+        assert!(table.expired(10_000).is_empty());
+    }
+
+    #[test]
+    fn binding_gives_back_the_old_connection() {
+        let mut table = SessionTable::new(1, 0, 1000);
+        table.track(SessionId(9), 1000, 0);
+        let connection = |slot| Some(ConnectionId { slot, generation: 0 });
+        assert_eq!(table.bind(SessionId(9), connection(1)), None);
+        assert_eq!(table.bind(SessionId(9), connection(2)), connection(1));
+        assert_eq!(table.remove(SessionId(9)), connection(2));
+    }
+}

@@ -1,0 +1,73 @@
+//! The directories: their layout, their lock, and how much they hold.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::{IoContext, StorageError};
+use super::fs::{File, FileSystem};
+use super::names::LOCK_NAME;
+
+/// The directory of the only format there is.
+const VERSION_DIR: &str = "version-2";
+
+/// The data directories of a server, locked as long as this lives.
+pub struct Directories {
+    snap_dir: PathBuf,
+    log_dir: PathBuf,
+    _locks: Vec<Box<dyn File>>,
+}
+
+impl Directories {
+    /// Finds or makes both directories and locks them against a second server.
+    ///
+    /// # Errors
+    /// When one is missing and may not be made, cannot be written, or is in use.
+    pub fn open(fs: &Arc<dyn FileSystem>, data_dir: &Path, data_log_dir: &Path, create: bool) -> Result<Self, StorageError> {
+        let (snap_dir, log_dir) = (data_dir.join(VERSION_DIR), data_log_dir.join(VERSION_DIR));
+        let mut locks = Vec::new();
+        let mut seen: Vec<&Path> = Vec::new();
+        for dir in [&snap_dir, &log_dir] {
+            if !seen.contains(&dir.as_path()) {
+                locks.push(open_one(fs.as_ref(), dir, create)?);
+                seen.push(dir);
+            }
+        }
+        Ok(Self { snap_dir, log_dir, _locks: locks })
+    }
+
+    /// Where snapshots and epoch files are.
+    #[must_use]
+    pub fn snap_dir(&self) -> &Path {
+        &self.snap_dir
+    }
+
+    /// Where the log is.
+    #[must_use]
+    pub fn log_dir(&self) -> &Path {
+        &self.log_dir
+    }
+}
+
+fn open_one(fs: &dyn FileSystem, dir: &Path, create: bool) -> Result<Box<dyn File>, StorageError> {
+    if !fs.exists(dir).context("look for", dir)? {
+        if !create {
+            return Err(StorageError::MissingDirectory { path: dir.to_path_buf() });
+        }
+        fs.create_dir_all(dir).context("create", dir)?;
+        if let Some(parent) = dir.parent() {
+            fs.sync_dir(parent).context("sync", parent)?;
+        }
+    }
+    let lock = dir.join(LOCK_NAME);
+    let held = fs.lock(&lock).context("lock", &lock)?;
+    held.ok_or_else(|| StorageError::Locked { path: dir.to_path_buf(), lock })
+}
+
+/// Bytes of the files in a directory.
+///
+/// # Errors
+/// When the directory cannot be read. A file that goes meanwhile does not count.
+pub fn size_bytes(fs: &dyn FileSystem, dir: &Path) -> Result<u64, StorageError> {
+    let names = fs.list(dir).context("list", dir)?;
+    Ok(names.iter().filter_map(|name| fs.len(&dir.join(name)).ok()).sum())
+}

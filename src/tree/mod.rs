@@ -1,0 +1,13 @@
+//! The pure data tree: znodes, ACLs, quotas, digest and watches. No async, no clock, no file, no socket.
+
+pub mod acl;
+pub mod apply;
+pub mod data_tree;
+pub mod digest;
+pub mod path;
+pub mod quota;
+mod slab;
+pub mod snapshot_walk;
+pub mod stat;
+pub mod store;
+pub mod watch;

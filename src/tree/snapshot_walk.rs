@@ -1,0 +1,262 @@
+//! Walking the tree for a snapshot of exactly one zxid while txns go on being applied.
+//!
+//! The walker goes over the slots in slices, under the read lock. A znode that changes or goes before the walker came by leaves its
+//! old form behind; one that is created meanwhile is passed over. Every znode is written behind its parent, as loaders demand.
+
+use std::collections::BTreeMap;
+
+use jute::Encode;
+
+use super::acl::{AclEntry, AclList};
+use super::data_tree::DataTree;
+use super::stat::StatFields;
+use super::store::{NodeId, Store};
+use crate::ids::{SessionId, Zxid};
+use crate::proto::records::data::{Acl, Id, StatPersisted};
+
+/// A znode as it was when the snapshot began.
+struct OldForm {
+    parent: Option<NodeId>,
+    path: String,
+    data: Option<Box<[u8]>>,
+    acl: i64,
+    stat: StatFields,
+}
+
+/// The part of a snapshot under way that the tree keeps up to date.
+pub struct Frozen {
+    /// One bit a slot: written already, or not part of the snapshot.
+    done: Vec<u64>,
+    saved: BTreeMap<NodeId, OldForm>,
+    slot_count: u32,
+    next: u32,
+}
+
+impl Frozen {
+    fn new(store: &Store) -> Self {
+        let slot_count = store.slot_count();
+        let mut frozen = Self { done: vec![0; slot_count as usize / 64 + 1], saved: BTreeMap::new(), slot_count, next: 0 };
+        for slot in (0..slot_count).map(NodeId).filter(|&slot| !store.is_live(slot)) {
+            frozen.mark(slot);
+        }
+        frozen
+    }
+
+    fn is_done(&self, id: NodeId) -> bool {
+        id.0 >= self.slot_count || self.done[id.0 as usize / 64] >> (id.0 % 64) & 1 == 1
+    }
+
+    fn mark(&mut self, id: NodeId) {
+        if id.0 < self.slot_count {
+            self.done[id.0 as usize / 64] |= 1 << (id.0 % 64);
+        }
+    }
+
+    /// A node was made: it is not part of the snapshot. A saved form in the same slot still is.
+    pub(super) fn created(&mut self, id: NodeId) {
+        if !self.saved.contains_key(&id) {
+            self.mark(id);
+        }
+    }
+
+    /// A node is about to change or to go: keeps how it was, unless it is written already.
+    pub(super) fn before_change(&mut self, store: &Store, id: NodeId) {
+        if !self.is_done(id) && !self.saved.contains_key(&id) {
+            self.saved.insert(id, old_form(store, id));
+        }
+    }
+
+    /// Takes the form of a node that belongs into the snapshot.
+    fn take(&mut self, store: &Store, id: NodeId) -> OldForm {
+        self.mark(id);
+        self.saved.remove(&id).unwrap_or_else(|| old_form(store, id))
+    }
+
+    fn parent_of(&self, store: &Store, id: NodeId) -> Option<NodeId> {
+        match self.saved.get(&id) {
+            Some(saved) => saved.parent,
+            None => store.parent(id),
+        }
+    }
+}
+
+fn old_form(store: &Store, id: NodeId) -> OldForm {
+    OldForm {
+        parent: store.parent(id),
+        path: store.path(id),
+        data: store.data(id).map(Into::into),
+        acl: store.acl(id).to_disk(),
+        stat: store.stat(id),
+    }
+}
+
+/// What stays the same for a whole snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotStart {
+    /// The zxid that the snapshot stands for.
+    pub zxid: Zxid,
+    /// The digest of the tree at that zxid.
+    pub digest: u64,
+}
+
+impl DataTree {
+    /// Begins a snapshot of the tree as it is now. Appends the part before the znodes to `out`: sessions and ACLs.
+    /// One that was under way is given up.
+    pub fn begin_snapshot(&mut self, sessions: &[(SessionId, i32)], out: &mut Vec<u8>) -> SnapshotStart {
+        *self.frozen.get_mut() = Some(Box::new(Frozen::new(&self.store)));
+        (sessions.len() as i32).encode(out);
+        for (session, timeout_ms) in sessions {
+            session.0.encode(out);
+            timeout_ms.encode(out);
+        }
+        (self.acls.len() as i32).encode(out);
+        for (id, list) in self.acls.iter() {
+            id.to_disk().encode(out);
+            encode_acl(list, out);
+        }
+        SnapshotStart { zxid: self.last_zxid(), digest: self.digest() }
+    }
+
+    /// Appends the next znodes to `out`, about `bytes` of them. False when all are written, terminator included, or none is under way.
+    pub fn continue_snapshot(&self, bytes: usize, out: &mut Vec<u8>) -> bool {
+        let mut frozen = self.frozen.lock();
+        let Some(frozen) = frozen.as_deref_mut() else { return false };
+        while frozen.next < frozen.slot_count {
+            if out.len() >= bytes {
+                return true;
+            }
+            let id = NodeId(frozen.next);
+            frozen.next += 1;
+            if !frozen.is_done(id) {
+                self.write_with_ancestors(frozen, id, out);
+            }
+        }
+        jute::writer::write_ustring(out, Some("/"));
+        false
+    }
+
+    fn write_with_ancestors(&self, frozen: &mut Frozen, id: NodeId, out: &mut Vec<u8>) {
+        let mut chain = vec![id];
+        let mut current = id;
+        while let Some(parent) = frozen.parent_of(&self.store, current).filter(|&parent| !frozen.is_done(parent)) {
+            chain.push(parent);
+            current = parent;
+        }
+        for &id in chain.iter().rev() {
+            let form = frozen.take(&self.store, id);
+            encode_node(&form, out);
+        }
+    }
+
+    /// Ends the snapshot: changes leave nothing behind any more.
+    pub fn end_snapshot(&mut self) {
+        *self.frozen.get_mut() = None;
+    }
+}
+
+fn encode_node(form: &OldForm, out: &mut Vec<u8>) {
+    jute::writer::write_ustring(out, Some(&form.path));
+    jute::writer::write_buffer(out, form.data.as_deref());
+    form.acl.encode(out);
+    let stat = &form.stat;
+    StatPersisted {
+        czxid: stat.czxid,
+        mzxid: stat.mzxid,
+        ctime: stat.ctime,
+        mtime: stat.mtime,
+        version: stat.version,
+        cversion: stat.cversion,
+        aversion: stat.aversion,
+        ephemeral_owner: stat.ephemeral_owner,
+        pzxid: stat.pzxid,
+    }
+    .encode(out);
+}
+
+/// The record form of an ACL.
+#[must_use]
+pub fn acl_records(list: &AclList) -> Vec<Acl<'_>> {
+    list.entries().iter().map(acl_record).collect()
+}
+
+fn acl_record(entry: &AclEntry) -> Acl<'_> {
+    let id = Id { scheme: Some(entry.who.scheme.as_str().into()), id: Some(entry.who.id.as_str().into()) };
+    Acl { perms: entry.perms, id }
+}
+
+fn encode_acl(list: &AclList, out: &mut Vec<u8>) {
+    Some(acl_records(list)).encode(out);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use jute::Reader;
+
+    use super::*;
+    use crate::tree::acl::{Identity, perms};
+    use crate::tree::data_tree::Creation;
+    use crate::tree::stat::OwnerRules;
+
+    fn create(tree: &mut DataTree, path: &str, zxid: i64) {
+        let parent = tree.find(crate::tree::path::split(path).expect("absolute").0).expect("parent exists");
+        let acl = vec![AclEntry { perms: perms::ALL, who: Identity::new("world", "anyone") }];
+        let data = Some(path.as_bytes());
+        tree.create(parent, Creation { path, data, acl, owner: 0, parent_cversion: -1, zxid: Zxid(zxid), time_ms: 1 });
+    }
+
+    /// The znodes of a body, in their order; checks that parents come first.
+    fn nodes(body: &[u8]) -> BTreeMap<String, (Vec<u8>, i64)> {
+        let mut reader = Reader::new(body);
+        let mut found = BTreeMap::new();
+        loop {
+            let path = reader.read_ustring().expect("whole").expect("a path").into_owned();
+            if path == "/" {
+                assert_eq!(reader.remaining(), 0);
+                return found;
+            }
+            let parent = path.rfind('/').map_or("", |slash| &path[..slash]);
+            assert!(path.is_empty() || found.contains_key(parent), "{path} comes before its parent");
+            let data = reader.read_buffer().expect("whole").unwrap_or_default().to_vec();
+            reader.read_long().expect("acl");
+            let stat: StatPersisted = jute::Decode::decode(&mut reader).expect("whole");
+            assert!(found.insert(path, (data, stat.mzxid)).is_none(), "a znode is there once");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_of_one_zxid_whatever_happens_meanwhile() {
+        let mut tree = DataTree::new(1, OwnerRules::default(), true);
+        for (index, path) in ["/a", "/a/b", "/a/b/c", "/d", "/e"].into_iter().enumerate() {
+            create(&mut tree, path, index as i64 + 1);
+        }
+        let mut head = Vec::new();
+        tree.begin_snapshot(&[(SessionId(5), 1000)], &mut head);
+        let (mut whole, mut body) = (Vec::new(), Vec::new());
+        while tree.continue_snapshot(1, &mut body) {
+            whole.append(&mut body);
+            change_everything(&mut tree);
+        }
+        whole.append(&mut body);
+        let found = nodes(&whole);
+        let paths: Vec<&str> = found.keys().map(String::as_str).collect();
+        assert_eq!(paths, ["", "/a", "/a/b", "/a/b/c", "/d", "/e", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"]);
+        assert_eq!(found["/d"], (b"/d".to_vec(), 4));
+        assert_eq!(found["/a/b/c"], (b"/a/b/c".to_vec(), 3));
+    }
+
+    /// Deletes, recreates in reused slots and changes; does nothing when called again.
+    fn change_everything(tree: &mut DataTree) {
+        if tree.find("/new").is_some() {
+            return;
+        }
+        let a = tree.find("/a").expect("still there");
+        tree.remove_subtree(a, "/a");
+        create(tree, "/new", 10);
+        create(tree, "/new/x", 11);
+        create(tree, "/a", 12);
+        let d = tree.find("/d").expect("still there");
+        tree.set_data(d, "/d", Some(b"changed"), 1, Zxid(13), 9);
+    }
+}
