@@ -78,6 +78,12 @@ impl Batch {
         self.sum = self.sum.wrapping_add(value);
     }
 
+    /// The same value so many times.
+    #[must_use]
+    pub fn repeated(value: i64, count: u64) -> Self {
+        if count == 0 { Self::default() } else { Self { min: value, max: value, count, sum: value.wrapping_mul(count as i64) } }
+    }
+
     /// Are there no values?
     #[must_use]
     pub fn is_empty(&self) -> bool {

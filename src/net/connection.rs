@@ -12,6 +12,9 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use super::context::Context;
+use crate::admin::view::ConnectionView;
+use crate::admin::stats::Reply;
+use crate::admin::{ConnectionStats, last_operation_name};
 use super::output::Output;
 use crate::ids::{ConnectionId, Zxid};
 use crate::proto::connect::ConnectResponse;
@@ -44,38 +47,11 @@ pub(super) enum Phase {
 /// A request that waits for its turn behind a write.
 pub(super) enum Pending {
     /// A write that the replica has.
-    Write { received_ms: i64, closes: bool, bytes: usize, is_large: bool },
+    Write { op: OpCode, received_ms: i64, closes: bool, bytes: usize, is_large: bool },
     /// A read that must see the writes before it and nothing later of its own session.
     Read { xid: i32, op: OpCode, body: Bytes, identities: Arc<[Identity]> },
     /// A finished frame that keeps its place.
     Ready { frame: Vec<u8>, closes: bool },
-}
-
-/// Figures of one connection that `cons` shows.
-#[derive(Clone, Debug, Default)]
-pub struct ConnectionStats {
-    /// Frames in.
-    pub received: u64,
-    /// Frames out.
-    pub sent: u64,
-    /// Ms since 1970 when it was accepted.
-    pub established_ms: i64,
-    /// The last operation.
-    pub last_op: Option<OpCode>,
-    /// The last xid.
-    pub last_xid: Option<i32>,
-    /// The last zxid sent in a reply.
-    pub last_zxid: Zxid,
-    /// When the last reply was sent, ms of the monotonic clock.
-    pub last_response_ms: i64,
-    /// Latency of the last request, ms.
-    pub last_latency_ms: i64,
-    /// The smallest latency, ms.
-    pub min_latency_ms: i64,
-    /// The largest latency, ms.
-    pub max_latency_ms: i64,
-    /// Sum of latencies, ms, and their number.
-    pub latency_sum_ms: (i64, u64),
 }
 
 pub(super) struct State {
@@ -113,7 +89,7 @@ impl Connection {
             session: None,
             identities: Arc::new([Identity::new("ip", &address.ip().to_string())]),
             read_only_byte: false,
-            stats: ConnectionStats { established_ms, ..ConnectionStats::default() },
+            stats: ConnectionStats::new(established_ms),
             is_paused: false,
         };
         Self { id, address, writer, wake: Notify::new(), state: Mutex::new(state), context }
@@ -137,17 +113,18 @@ impl Connection {
         self.state.lock().session.clone()
     }
 
-    /// Its figures, and the number of requests that wait.
+    /// Itself as the four-letter words show it. A connection that asks with a word waits for nothing more.
     #[must_use]
-    pub fn stats(&self) -> (ConnectionStats, usize) {
+    pub fn view(&self) -> ConnectionView {
         let state = self.state.lock();
-        (state.stats.clone(), state.pending.len())
+        let interest_ops = if state.phase == Phase::AwaitingConnect { 0 } else { 1 };
+        let session = state.session.as_ref().map(|session| (session.id(), session.timeout_ms()));
+        state.stats.view(self.address, interest_ops, state.pending.len() as u64, session)
     }
 
     /// Forgets its figures (`crst`).
     pub fn reset_stats(&self) {
-        let mut state = self.state.lock();
-        state.stats = ConnectionStats { established_ms: state.stats.established_ms, ..ConnectionStats::default() };
+        self.state.lock().stats.reset();
     }
 
     /// A session is open on this connection: the client is told, and what it sent meanwhile is read.
@@ -189,7 +166,7 @@ impl Connection {
     pub fn complete_write(&self, view: &mut View<'_>, xid: i32, applied: &Applied<'_>) {
         let now_ms = self.context.now_ms();
         let mut state = self.state.lock();
-        let Some(Pending::Write { received_ms, closes, bytes, is_large }) = state.pending.pop_front() else { return };
+        let Some(Pending::Write { op, received_ms, closes, bytes, is_large }) = state.pending.pop_front() else { return };
         self.context.stats.end(1);
         if is_large {
             self.context.end_large(bytes);
@@ -202,7 +179,8 @@ impl Connection {
                 encode_body(applied, out);
             }
         });
-        state.note_reply(view.tree.last_zxid(), now_ms, now_ms - received_ms);
+        state.stats.sent += 1;
+        state.stats.record(Reply { cxid: i64::from(xid), zxid: view.tree.last_zxid(), operation: last_operation_name(op.0), received_ms, answered_ms: now_ms });
         self.context.stats.add_latency(1, now_ms - received_ms);
         if closes {
             state.begin_closing();
@@ -245,8 +223,9 @@ impl Connection {
         let skip_acl = self.context.settings.skip_acl;
         let mut read = ReadContext { tree: view.tree, watches: view.watches, watcher: self.id.slot, session, identities, skip_acl };
         let after = read.answer(xid, op, body, state.output.queue());
+        let now_ms = self.context.now_ms();
         state.stats.sent += 1;
-        state.stats.last_zxid = view.tree.last_zxid();
+        state.stats.record(Reply { cxid: i64::from(xid), zxid: view.tree.last_zxid(), operation: last_operation_name(op.0), received_ms: now_ms, answered_ms: now_ms });
         if after == After::Close {
             tracing::warn!(address = %self.address, "too many watches on one connection");
             state.begin_closing();
@@ -341,16 +320,5 @@ impl State {
         self.pending.len() < OUTSTANDING_REQUESTS_PER_CONNECTION_MAX
             && self.pending_bytes < OUTSTANDING_BYTES_PER_CONNECTION_MAX
             && self.output.len() < OUTPUT_BYTES_PAUSE
-    }
-
-    pub(super) fn note_reply(&mut self, zxid: Zxid, now_ms: i64, latency_ms: i64) {
-        let stats = &mut self.stats;
-        stats.sent += 1;
-        stats.last_zxid = zxid;
-        stats.last_response_ms = now_ms;
-        stats.last_latency_ms = latency_ms;
-        stats.min_latency_ms = if stats.latency_sum_ms.1 == 0 { latency_ms } else { stats.min_latency_ms.min(latency_ms) };
-        stats.max_latency_ms = stats.max_latency_ms.max(latency_ms);
-        stats.latency_sum_ms = (stats.latency_sum_ms.0 + latency_ms, stats.latency_sum_ms.1 + 1);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::link::LargeRequests;
 use super::stats::ServerStats;
 use super::table::ConnectionTable;
+use crate::admin::Word;
 use crate::replica::{Input, Shared};
 use crate::request::auth::AuthRules;
 
@@ -14,8 +15,11 @@ pub trait Inbox: Send + Sync {
     /// Takes a batch. May run the replica at once, on the caller's thread: the caller holds no lock.
     fn submit(&self, inputs: Vec<Input>);
 
-    /// The answer to a four-letter word; `None` if it is none. `argument` is what followed it.
-    fn four_letter_word(&self, word: [u8; 4], argument: &[u8]) -> Option<Vec<u8>>;
+    /// The answer to an allowed word; what it refuses is an answer too. `argument` is what `stmk` sets.
+    fn four_letter_word(&self, word: Word, argument: Option<[u8; 8]>) -> Vec<u8>;
+
+    /// Whether a word may be executed: only then are its arguments waited for.
+    fn allows_word(&self, word: Word) -> bool;
 }
 
 /// What the configuration says of connections.

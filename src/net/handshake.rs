@@ -1,6 +1,7 @@
 //! The first bytes of a connection: a four-letter word or a ConnectRequest (client-protocol.md §1.4, §1.7).
 
 use super::connection::{Connection, Phase};
+use crate::admin::recognise;
 use crate::ids::SessionId;
 use crate::proto::connect::ConnectRequest;
 use crate::replica::Input;
@@ -15,20 +16,20 @@ pub(super) enum First {
     Frame,
 }
 
-/// Bytes of the argument of `stmk`.
-const TRACE_MASK_BYTES: usize = 8;
-
 impl Connection {
     /// Looks for a four-letter word at the very beginning of a connection.
     pub(super) fn four_letter_word(&self, bytes: &[u8]) -> First {
-        let Some((word, rest)) = bytes.split_first_chunk::<4>() else { return First::Incomplete };
-        if !word.iter().all(u8::is_ascii_lowercase) {
-            return First::Frame;
-        }
-        if word == b"stmk" && rest.len() < TRACE_MASK_BYTES {
+        let Some((first, rest)) = bytes.split_first_chunk::<4>() else { return First::Incomplete };
+        let Some(word) = recognise(*first) else { return First::Frame };
+        let inbox = &self.context.inbox;
+        let argument = rest.first_chunk::<8>().copied();
+        if inbox.allows_word(word) && rest.len() < word.argument_bytes() {
             return First::Incomplete;
         }
-        let Some(answer) = self.context.inbox.four_letter_word(*word, rest) else { return First::Frame };
+        self.context.stats.add_received(1, first.len() as u64);
+        self.state.lock().stats.received += 1;
+        let answer = inbox.four_letter_word(word, argument.filter(|_| word.argument_bytes() > 0));
+        self.context.stats.add_sent(1);
         let mut state = self.state.lock();
         state.output.queue().extend_from_slice(&answer);
         state.begin_closing();
@@ -45,6 +46,7 @@ impl Connection {
                 return None;
             }
         };
+        self.context.stats.metrics.counters.connection_request_count.inc();
         let is_new = request.session == SessionId::NONE;
         let applied = self.context.shared.tree.read().last_zxid();
         if request.last_zxid_seen > applied {

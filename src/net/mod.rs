@@ -11,7 +11,7 @@ mod table;
 mod turn;
 
 pub use connection::Connection;
-pub use context::{Context, Inbox, NetSettings};
+pub use context::{Context, Inbox, NetSettings, TokenBucketSettings};
 pub use listener::{Listener, listen};
 pub use stats::ServerStats;
 pub use table::ConnectionTable;

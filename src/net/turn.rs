@@ -109,9 +109,6 @@ impl Connection {
         }
         let used = self.cut_requests(&mut state, &mut turn, bytes);
         state.stats.received += turn.received;
-        if turn.answered > 0 {
-            state.stats.last_response_ms = now_ms;
-        }
         drop(state);
         let Turn { inputs, received, answered, tree, .. } = turn;
         drop(tree);
@@ -172,7 +169,6 @@ impl Connection {
             state.phase = Phase::Closed;
             return;
         };
-        (state.stats.last_op, state.stats.last_xid) = (Some(op), Some(xid));
         if op.kind() == OpKind::Immediate {
             return self.handle_immediate(state, xid, op, body);
         }
@@ -201,7 +197,7 @@ impl Connection {
         }
         let Some(session) = state.session.clone() else { return };
         let closes = op == OpCode::CLOSE_SESSION;
-        state.pending.push_back(Pending::Write { received_ms: turn.now_ms, closes, bytes: body.len(), is_large });
+        state.pending.push_back(Pending::Write { op, received_ms: turn.now_ms, closes, bytes: body.len(), is_large });
         state.pending_bytes += body.len();
         state.pending_writes += 1;
         let (connection, identities) = (self.id(), Arc::clone(&state.identities));

@@ -38,7 +38,7 @@ pub(super) fn owner_rules(settings: &Settings) -> OwnerRules {
 
 pub(super) fn compression(settings: &Settings) -> Compression {
     match settings.storage.snapshot_compression {
-        SnapshotCompression::None => Compression::None,
+        SnapshotCompression::Plain => Compression::None,
         SnapshotCompression::Gzip => Compression::Gzip,
         SnapshotCompression::Snappy => Compression::Snappy,
     }

@@ -464,6 +464,11 @@ impl DataTree {
         due.map(|&id| self.store.path(id)).collect()
     }
 
+    /// All paths that have a quota.
+    pub fn quota_paths(&self) -> impl Iterator<Item = &str> {
+        self.quotas.iter()
+    }
+
     /// The limits and the usage of the quota that a path falls under.
     #[must_use]
     pub fn quota_of<'a>(&self, path: &'a str) -> Option<(&'a str, StatsTrack, StatsTrack)> {

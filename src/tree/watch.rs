@@ -232,6 +232,13 @@ impl WatchTable {
         self.data_count
     }
 
+    /// Paths in the data table.
+    #[must_use]
+    pub fn data_path_count(&self) -> usize {
+        let watched = self.by_path.iter().filter_map(|&id| self.paths.get(id));
+        watched.filter(|watched| !watched.watchers.with(modes::DATA_TABLE).is_empty()).count()
+    }
+
     /// The data table: each connection with the paths it watches.
     pub fn data_watches(&self) -> impl Iterator<Item = (Watcher, Vec<&str>)> {
         self.by_watcher.iter().filter_map(|(&watcher, ids)| {

@@ -1,0 +1,18 @@
+//! The configuration: `zoo.cfg`, `-D` flags and bare arguments, parsed once into typed settings. Invalid settings do not come out of here.
+
+mod error;
+mod inert;
+mod jvm_flags;
+mod keys;
+mod members;
+mod notice;
+mod properties;
+mod settings;
+mod values;
+mod zoo_cfg;
+
+pub use error::{ConfigError, Problem, Reason};
+pub use members::{Member, MemberError, Members};
+pub use notice::{Level, Notice, Origin};
+pub use settings::*;
+pub use zoo_cfg::{Loaded, from_arguments, load};
