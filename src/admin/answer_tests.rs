@@ -20,10 +20,7 @@ fn small_words() {
     assert_eq!(ask("ruok", &server), "imok");
     assert_eq!(ask("isro", &server), "rw");
     assert_eq!(ask("dirs", &server), "datadir_size: 478\nlogdir_size: 67109358\n");
-    assert_eq!(
-        ask("envi", &server),
-        "Environment:\nzookeeper.version=3.9.6-test, built on never\nhost.name=localhost\njava.home=\n"
-    );
+    assert_eq!(ask("envi", &server), "Environment:\nzookeeper.version=3.9.6-test, built on never\nhost.name=localhost\njava.home=\n");
     assert_eq!(ask("hash", &server), "");
     assert_eq!(ask("hash", &FakeServer::busy()), "80: 202411509674\n100: -1\n");
 }

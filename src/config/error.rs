@@ -116,7 +116,9 @@ pub enum Reason {
     #[error("a server without a client port is of no use: set clientPort, or a client port behind ';' in its server line")]
     NoClientPort,
     /// Only a TLS client port.
-    #[error("this version does not serve TLS, so a server with secureClientPort and without clientPort would be closed to everybody: set clientPort too")]
+    #[error(
+        "this version does not serve TLS, so a server with secureClientPort and without clientPort would be closed to everybody: set clientPort too"
+    )]
     OnlySecurePort,
     /// The session clamps cross.
     #[error("minSessionTimeout {min_ms} ms is above maxSessionTimeout {max_ms} ms")]
@@ -145,7 +147,9 @@ pub enum Reason {
     #[error("{0}")]
     Member(#[from] super::members::MemberError),
     /// More than this version does.
-    #[error("{voters} voters and {observers} observers make an ensemble; this version serves standalone only (one server; with standaloneEnabled=true)")]
+    #[error(
+        "{voters} voters and {observers} observers make an ensemble; this version serves standalone only (one server; with standaloneEnabled=true)"
+    )]
     Ensemble {
         /// Participants.
         voters: usize,

@@ -2,7 +2,9 @@
 
 use super::error::Reason;
 use super::settings::{DigestAlgorithm, FourLetterWhitelist, Secret, Settings, SnapshotCompression};
-use super::values::{Fault, Outcome, decode, decode_u32, decode_u32_or_off, decode_u64, decode_u64_or_off, property_bool, ratio, strict, strict_bool};
+use super::values::{
+    Fault, Outcome, decode, decode_u32, decode_u32_or_off, decode_u64, decode_u64_or_off, property_bool, ratio, strict, strict_bool,
+};
 
 /// Sets the key; `None` when it is not one of these.
 pub(super) fn set(settings: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
@@ -23,7 +25,9 @@ fn set_parser_key(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
         "maxClientCnxns" => put(&mut s.network.max_client_cnxns, strict(value, i32::MIN, i32::MAX).map(positive)),
         "minSessionTimeout" => put(&mut s.session.configured_min_session_timeout_ms, strict(value, -1, i32::MAX).map(set_or_none)),
         "maxSessionTimeout" => put(&mut s.session.configured_max_session_timeout_ms, strict(value, -1, i32::MAX).map(set_or_none)),
-        "autopurge.snapRetainCount" => put(&mut s.storage.autopurge_snap_retain_count, strict(value, i32::MIN, i32::MAX).map(|count| count.max(3) as u32)),
+        "autopurge.snapRetainCount" => {
+            put(&mut s.storage.autopurge_snap_retain_count, strict(value, i32::MIN, i32::MAX).map(|count| count.max(3) as u32))
+        }
         "autopurge.purgeInterval" => put(&mut s.storage.autopurge_purge_interval_hours, strict(value, i32::MIN, i32::MAX).map(positive)),
         "standaloneEnabled" => put(&mut s.ensemble.standalone_enabled, strict_bool(value)),
         "reconfigEnabled" => put(&mut s.ensemble.reconfig_enabled, strict_bool(value)),

@@ -27,10 +27,7 @@ pub struct BadUnicodeEscape {
 /// # Errors
 /// The first malformed `\u` escape.
 pub fn parse(text: &[u8]) -> Result<Vec<Entry>, BadUnicodeEscape> {
-    logical_lines(text)
-        .into_iter()
-        .map(|(line, content)| entry(line, &content).ok_or(BadUnicodeEscape { line }))
-        .collect()
+    logical_lines(text).into_iter().map(|(line, content)| entry(line, &content).ok_or(BadUnicodeEscape { line })).collect()
 }
 
 fn is_blank(byte: u8) -> bool {

@@ -495,12 +495,6 @@ impl Default for AdminSettings {
 
 impl Default for EnsembleSettings {
     fn default() -> Self {
-        Self {
-            server_id: 0,
-            standalone_enabled: true,
-            reconfig_enabled: false,
-            read_only_mode_enabled: false,
-            ensemble_auth_names: None,
-        }
+        Self { server_id: 0, standalone_enabled: true, reconfig_enabled: false, read_only_mode_enabled: false, ensemble_auth_names: None }
     }
 }

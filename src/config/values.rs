@@ -37,9 +37,7 @@ pub(super) fn parse_int(value: &str) -> Result<i32, Reason> {
 /// Not a number, or one that a `long` does not hold.
 pub(super) fn parse_long(value: &str) -> Result<i64, Reason> {
     value.parse::<i64>().map_err(|error| match error.kind() {
-        std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow => {
-            Reason::OutOfRange { min: i64::MIN, max: i64::MAX }
-        }
+        std::num::IntErrorKind::PosOverflow | std::num::IntErrorKind::NegOverflow => Reason::OutOfRange { min: i64::MIN, max: i64::MAX },
         _ => Reason::NotANumber,
     })
 }
@@ -119,13 +117,14 @@ fn decode_long(value: &str) -> Option<i64> {
         b'+' => (false, &value[1..]),
         _ => (false, value),
     };
-    let (radix, digits) = if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).or_else(|| digits.strip_prefix('#')) {
-        (16, hex)
-    } else if digits.len() > 1 && digits.starts_with('0') {
-        (8, &digits[1..])
-    } else {
-        (10, digits)
-    };
+    let (radix, digits) =
+        if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).or_else(|| digits.strip_prefix('#')) {
+            (16, hex)
+        } else if digits.len() > 1 && digits.starts_with('0') {
+            (8, &digits[1..])
+        } else {
+            (10, digits)
+        };
     if !digits.starts_with(|first: char| first.is_ascii_hexdigit()) {
         return None;
     }

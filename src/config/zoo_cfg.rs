@@ -137,7 +137,9 @@ impl Builder {
         match keys::set(&mut self.settings, key, text) {
             Some(Ok(())) => {}
             Some(Err(Fault::Refuse(reason))) => self.refuse(origin.clone(), key, Some(text), reason),
-            Some(Err(Fault::Keep(reason))) => self.note(Level::Warn, origin.clone(), key, format!("{reason}; the default stands, as in ZooKeeper")),
+            Some(Err(Fault::Keep(reason))) => {
+                self.note(Level::Warn, origin.clone(), key, format!("{reason}; the default stands, as in ZooKeeper"))
+            }
             Some(Err(Fault::Taken(remark))) => self.note(Level::Warn, origin.clone(), key, remark),
             None => self.take_other(key, value, multi_address),
         }
@@ -249,7 +251,11 @@ impl Builder {
 /// Keys that promise protection: the start is refused rather than served without it.
 fn demands_protection(key: &str, value: &str) -> bool {
     let switches = [
-        "sslQuorum", "sessionRequireClientSASLAuth", "quorum.auth.enableSasl", "quorum.auth.serverRequireSasl", "quorum.auth.learnerRequireSasl",
+        "sslQuorum",
+        "sessionRequireClientSASLAuth",
+        "quorum.auth.enableSasl",
+        "quorum.auth.serverRequireSasl",
+        "quorum.auth.learnerRequireSasl",
         "admin.forceHttps",
     ];
     switches.contains(&key) && key != "quorum.auth.enableSasl" && key != "admin.forceHttps" && value.eq_ignore_ascii_case("true")
@@ -282,9 +288,11 @@ mod tests {
 
     #[test]
     fn a_sample_file_loads() {
-        let loaded = parsed("tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir=/var/lib/zookeeper\nclientPort=2181\nmaxClientCnxns=0\n\
-            autopurge.purgeInterval=24\n4lw.commands.whitelist=srvr, mntr,ruok\nsnapCount=1000\nadmin.enableServer=true\n")
-            .expect("a common file");
+        let loaded = parsed(
+            "tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir=/var/lib/zookeeper\nclientPort=2181\nmaxClientCnxns=0\n\
+            autopurge.purgeInterval=24\n4lw.commands.whitelist=srvr, mntr,ruok\nsnapCount=1000\nadmin.enableServer=true\n",
+        )
+        .expect("a common file");
         let settings = &loaded.settings;
         assert_eq!((settings.session.tick_time_ms, settings.network.client_port, settings.storage.snap_count), (2000, 2181, 1000));
         assert_eq!(settings.storage.data_log_dir, settings.storage.data_dir);
@@ -305,8 +313,13 @@ mod tests {
     #[test]
     fn protection_that_is_not_there_stops_the_start() {
         for line in [
-            "sslQuorum=true", "sessionRequireClientSASLAuth=true", "quorum.auth.serverRequireSasl=true", "quorum.auth.learnerRequireSasl=true",
-            "enforce.auth.enabled=true\nenforce.auth.schemes=sasl", "enforce.auth.enabled=true", "enforce.auth.enabled=true\nenforce.auth.schemes=nix",
+            "sslQuorum=true",
+            "sessionRequireClientSASLAuth=true",
+            "quorum.auth.serverRequireSasl=true",
+            "quorum.auth.learnerRequireSasl=true",
+            "enforce.auth.enabled=true\nenforce.auth.schemes=sasl",
+            "enforce.auth.enabled=true",
+            "enforce.auth.enabled=true\nenforce.auth.schemes=nix",
         ] {
             assert!(with(line).is_err(), "{line}");
         }
@@ -333,7 +346,8 @@ mod tests {
 
     #[test]
     fn flags_count_unless_the_file_says_otherwise() {
-        let environment = [("JVMFLAGS".to_owned(), "-Dzookeeper.snapCount=50 -Djute.maxbuffer=4096 -Dzookeeper.extendedTypesEnabled=true".to_owned())];
+        let environment =
+            [("JVMFLAGS".to_owned(), "-Dzookeeper.snapCount=50 -Djute.maxbuffer=4096 -Dzookeeper.extendedTypesEnabled=true".to_owned())];
         let text = b"dataDir=/d\nclientPort=1\nsnapCount=70\n";
         let settings = parse(text, Path::new("zoo.cfg"), &environment).expect("accepted").settings;
         assert_eq!((settings.storage.snap_count, settings.limits.jute_max_buffer_bytes), (70, 4096));

@@ -12,13 +12,15 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use super::context::Context;
-use crate::admin::view::ConnectionView;
-use crate::admin::stats::Reply;
-use crate::admin::{ConnectionStats, last_operation_name};
 use super::output::Output;
+use crate::admin::stats::Reply;
+use crate::admin::view::ConnectionView;
+use crate::admin::{ConnectionStats, last_operation_name};
 use crate::ids::{ConnectionId, Zxid};
 use crate::proto::connect::ConnectResponse;
-use crate::proto::limits::{OUTPUT_BYTES_MAX, OUTPUT_BYTES_PAUSE, OUTSTANDING_BYTES_PER_CONNECTION_MAX, OUTSTANDING_REQUESTS_PER_CONNECTION_MAX};
+use crate::proto::limits::{
+    OUTPUT_BYTES_MAX, OUTPUT_BYTES_PAUSE, OUTSTANDING_BYTES_PER_CONNECTION_MAX, OUTSTANDING_REQUESTS_PER_CONNECTION_MAX,
+};
 use crate::proto::op_code::OpCode;
 use crate::proto::password;
 use crate::proto::reply::{encode_frame, encode_header};
@@ -133,7 +135,8 @@ impl Connection {
         if state.phase != Phase::Connecting {
             return;
         }
-        let response = ConnectResponse { timeout_ms: session.timeout_ms(), session: session.id(), password: password::generate(session.id()) };
+        let response =
+            ConnectResponse { timeout_ms: session.timeout_ms(), session: session.id(), password: password::generate(session.id()) };
         let read_only_byte = state.read_only_byte;
         response.encode_frame(read_only_byte, state.output.queue());
         state.stats.sent += 1;
@@ -180,7 +183,13 @@ impl Connection {
             }
         });
         state.stats.sent += 1;
-        state.stats.record(Reply { cxid: i64::from(xid), zxid: view.tree.last_zxid(), operation: last_operation_name(op.0), received_ms, answered_ms: now_ms });
+        state.stats.record(Reply {
+            cxid: i64::from(xid),
+            zxid: view.tree.last_zxid(),
+            operation: last_operation_name(op.0),
+            received_ms,
+            answered_ms: now_ms,
+        });
         self.context.stats.add_latency(1, now_ms - received_ms);
         if closes {
             state.begin_closing();
@@ -225,7 +234,13 @@ impl Connection {
         let after = read.answer(xid, op, body, state.output.queue());
         let now_ms = self.context.now_ms();
         state.stats.sent += 1;
-        state.stats.record(Reply { cxid: i64::from(xid), zxid: view.tree.last_zxid(), operation: last_operation_name(op.0), received_ms: now_ms, answered_ms: now_ms });
+        state.stats.record(Reply {
+            cxid: i64::from(xid),
+            zxid: view.tree.last_zxid(),
+            operation: last_operation_name(op.0),
+            received_ms: now_ms,
+            answered_ms: now_ms,
+        });
         if after == After::Close {
             tracing::warn!(address = %self.address, "too many watches on one connection");
             state.begin_closing();
@@ -288,7 +303,15 @@ impl Connection {
     }
 
     /// Queues a finished frame in the place of its request.
-    pub(super) fn queue_frame(&self, state: &mut State, xid: i32, zxid: Zxid, error: crate::proto::error_code::ErrorCode, body: &[u8], closes: bool) {
+    pub(super) fn queue_frame(
+        &self,
+        state: &mut State,
+        xid: i32,
+        zxid: Zxid,
+        error: crate::proto::error_code::ErrorCode,
+        body: &[u8],
+        closes: bool,
+    ) {
         self.context.stats.add_sent(1);
         if state.pending.is_empty() {
             encode_frame(state.output.queue(), xid, zxid, error, |out| out.extend_from_slice(body));

@@ -115,7 +115,14 @@ impl TokenBucket {
 impl Context {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, inbox: Arc<dyn Inbox>, table: Arc<ConnectionTable>, stats: Arc<ServerStats>, settings: NetSettings, start: Instant) -> Self {
+    pub fn new(
+        shared: Arc<Shared>,
+        inbox: Arc<dyn Inbox>,
+        table: Arc<ConnectionTable>,
+        stats: Arc<ServerStats>,
+        settings: NetSettings,
+        start: Instant,
+    ) -> Self {
         Self { shared, inbox, table, stats, settings, start, tokens: parking_lot::Mutex::default(), large: LargeRequests::default() }
     }
 

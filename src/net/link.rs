@@ -154,10 +154,7 @@ fn shrink(kept: &mut Vec<u8>) {
 async fn linger(connection: &Connection, mut reader: OwnedReadHalf) {
     connection.shutdown();
     let mut drained = [0; 1024];
-    let _ = timeout(LINGER, async {
-        while reader.read(&mut drained).await.is_ok_and(|read| read > 0) {}
-    })
-    .await;
+    let _ = timeout(LINGER, async { while reader.read(&mut drained).await.is_ok_and(|read| read > 0) {} }).await;
 }
 
 /// Takes the connection out of everything that knows it.

@@ -31,7 +31,13 @@ pub struct ConnectionTable {
 
 impl ConnectionTable {
     /// Adds a connection, made by `make` for its id. `None` when a limit (0: none) is reached.
-    pub fn add(&self, address: IpAddr, per_address_max: usize, total_max: usize, make: impl FnOnce(ConnectionId) -> Arc<Connection>) -> Option<Arc<Connection>> {
+    pub fn add(
+        &self,
+        address: IpAddr,
+        per_address_max: usize,
+        total_max: usize,
+        make: impl FnOnce(ConnectionId) -> Arc<Connection>,
+    ) -> Option<Arc<Connection>> {
         let mut inner = self.inner.write();
         let here = inner.per_address.get(&address).copied().unwrap_or(0);
         if (per_address_max > 0 && here >= per_address_max) || (total_max > 0 && inner.count >= total_max) {

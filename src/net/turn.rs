@@ -17,7 +17,6 @@ use crate::replica::{Input, Request, View};
 use crate::tree::acl::Identity;
 use crate::tree::data_tree::DataTree;
 
-
 /// The next frame of a buffer.
 enum Cut<'a> {
     Frame(&'a [u8]),

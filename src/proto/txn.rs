@@ -201,8 +201,12 @@ mod tests {
         let body = Body::CreateSession(records::CreateSessionTxn { time_out: 10_000 });
         let payload = encode(&header, &body, Some(TxnDigest { version: 2, tree_digest: 0x51c6_d660 }));
         let hex: String = payload.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "01000000000000550000000000000001000000010000\
-            01a202fbec27fffffff600002710000000020000000051c6d660".replace(' ', ""));
+        assert_eq!(
+            hex,
+            "01000000000000550000000000000001000000010000\
+            01a202fbec27fffffff600002710000000020000000051c6d660"
+                .replace(' ', "")
+        );
     }
 
     #[test]

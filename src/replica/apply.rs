@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::core::{Origin, Replica};
 use super::effects::{Effects, View};
 use super::input::Now;
-use super::replica::{Origin, Replica};
 use super::shared::Shared;
 use crate::ids::{SessionId, Zxid};
 use crate::proto::error_code::ErrorCode;

@@ -3,14 +3,14 @@
 //! Nothing here reads a clock, a file or a socket. The server room feeds it and carries out its effects; a simulator can do the same.
 
 mod apply;
+mod core;
 mod effects;
 mod input;
-mod replica;
 mod restore;
 mod shared;
 
+pub use core::{Replica, ReplicaSettings};
 pub use effects::{Effects, View};
 pub use input::{Input, Now, Request};
-pub use replica::{Replica, ReplicaSettings};
 pub use restore::Restored;
 pub use shared::Shared;

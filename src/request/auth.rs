@@ -166,7 +166,9 @@ mod tests {
         assert!(fixed(Some("world"), Some("anyone")).is_ok());
         assert!(fixed(Some("digest"), Some(":h")).is_ok());
         assert!(fixed(Some("ip"), Some("10.0.0.0/8")).is_ok());
-        for (scheme, id) in [("world", "x"), ("digest", "u:"), ("digest", "a:b:c"), ("ip", "1.2.3"), ("sasl", "u"), ("super", "u"), ("auth", "")] {
+        for (scheme, id) in
+            [("world", "x"), ("digest", "u:"), ("digest", "a:b:c"), ("ip", "1.2.3"), ("sasl", "u"), ("super", "u"), ("auth", "")]
+        {
             assert_eq!(fixed(Some(scheme), Some(id)), Err(ErrorCode::INVALID_ACL), "{scheme}:{id}");
         }
         assert_eq!(fixed(Some("world"), None), Err(ErrorCode::MARSHALLING_ERROR));

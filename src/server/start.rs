@@ -62,7 +62,8 @@ impl StartError {
 pub fn run(settings: Settings) -> Result<(), StartError> {
     let started = Instant::now();
     let fs: Arc<dyn FileSystem> = Arc::new(RealFileSystem);
-    let directories = Directories::open(&fs, &settings.storage.data_dir, &settings.storage.data_log_dir, settings.storage.datadir_autocreate)?;
+    let directories =
+        Directories::open(&fs, &settings.storage.data_dir, &settings.storage.data_log_dir, settings.storage.datadir_autocreate)?;
     let seed = random_seed();
     let (tree, sessions, recovered) = restore(&fs, &directories, &settings, seed)?;
     report_recovery(&recovered, &tree, &directories, started);
@@ -105,7 +106,10 @@ fn restore(fs: &Arc<dyn FileSystem>, directories: &Directories, settings: &Setti
     let mut target = Target(Restored::new(seed, settings::owner_rules(settings), settings.storage.digest_enabled));
     let recovered = recover(fs, &options, &mut target)?;
     if target.0.digest_mismatches() > 0 {
-        tracing::error!(count = target.0.digest_mismatches(), "digests on disk do not match the tree: it was damaged, or written by a faulty server");
+        tracing::error!(
+            count = target.0.digest_mismatches(),
+            "digests on disk do not match the tree: it was damaged, or written by a faulty server"
+        );
     }
     let (tree, sessions) = target.0.finish();
     Ok((tree, sessions, recovered))
@@ -199,7 +203,13 @@ fn bind(settings: &Settings) -> Result<Listener, StartError> {
     bound.map_err(failed)
 }
 
-async fn serve(node: Arc<Node>, fs: Arc<dyn FileSystem>, directories: &Directories, settings: &Settings, started: Instant) -> Result<(), StartError> {
+async fn serve(
+    node: Arc<Node>,
+    fs: Arc<dyn FileSystem>,
+    directories: &Directories,
+    settings: &Settings,
+    started: Instant,
+) -> Result<(), StartError> {
     let listener = bind(settings)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -221,7 +221,13 @@ impl ServerView for Words {
         for path in tree.quota_paths() {
             let Some((_, limits, usage)) = tree.quota_of(path) else { continue };
             let namespace = path.split('/').nth(1).unwrap_or_default().to_owned();
-            let view = by_namespace.entry(namespace.clone()).or_insert(QuotaView { namespace, count_limit: 0, bytes_limit: 0, count_usage: 0, bytes_usage: 0 });
+            let view = by_namespace.entry(namespace.clone()).or_insert(QuotaView {
+                namespace,
+                count_limit: 0,
+                bytes_limit: 0,
+                count_usage: 0,
+                bytes_usage: 0,
+            });
             view.count_limit += limit(limits.count_hard_limit(), limits.count());
             view.bytes_limit += limit(limits.byte_hard_limit(), limits.bytes());
             view.count_usage += usage.count();

@@ -133,13 +133,17 @@ pub enum StorageError {
         lock: PathBuf,
     },
     /// With two directories, a file lies in the one where its kind does not belong (`FileTxnSnapLog.checkLogDir`, `checkSnapDir`).
-    #[error("{path} does not belong into this directory: with dataLogDir apart from dataDir, move log.* to dataLogDir and snapshot.* to dataDir")]
+    #[error(
+        "{path} does not belong into this directory: with dataLogDir apart from dataDir, move log.* to dataLogDir and snapshot.* to dataDir"
+    )]
     Misplaced {
         /// The misplaced file.
         path: PathBuf,
     },
     /// An epoch file does not hold a number.
-    #[error("epoch file {path} does not hold a decimal number but {found:?}: restore it, or write the epoch (the zxid's high half) of the last transaction")]
+    #[error(
+        "epoch file {path} does not hold a decimal number but {found:?}: restore it, or write the epoch (the zxid's high half) of the last transaction"
+    )]
     EpochFile {
         /// The file.
         path: PathBuf,

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::error::{IoContext, StorageError};
 use super::fs::FileSystem;
 use super::layout::{
-    END_OF_RECORD, FILE_HEADER_BYTES, MAGIC_LOG, RECORD_HEADER_BYTES, RECORD_OVERHEAD_BYTES, RecordHeader, TXN_HEADER_BYTES, adler32, file_magic,
-    payload_zxid,
+    END_OF_RECORD, FILE_HEADER_BYTES, MAGIC_LOG, RECORD_HEADER_BYTES, RECORD_OVERHEAD_BYTES, RecordHeader, TXN_HEADER_BYTES, adler32,
+    file_magic, payload_zxid,
 };
 use crate::ids::Zxid;
 
@@ -73,7 +73,8 @@ impl LogFile {
 
     fn record_follows(&self, from: usize) -> bool {
         let last = self.bytes.len().saturating_sub(RECORD_OVERHEAD_BYTES + TXN_HEADER_BYTES);
-        (from..=last).any(|at| self.bytes[at..at + 4] == [0; 4] && self.bytes[at + 4..at + 12] != [0; 8] && record_at(&self.bytes, at).is_ok())
+        (from..=last)
+            .any(|at| self.bytes[at..at + 4] == [0; 4] && self.bytes[at + 4..at + 12] != [0; 8] && record_at(&self.bytes, at).is_ok())
     }
 }
 

@@ -12,11 +12,14 @@ use super::names::{list_logs, list_snapshots};
 /// When a directory cannot be listed or a file not removed.
 pub fn purge(fs: &dyn FileSystem, snap_dir: &Path, log_dir: &Path, retain: usize) -> Result<Vec<PathBuf>, StorageError> {
     let snapshots = list_snapshots(fs, snap_dir)?;
-    let Some(oldest_kept) = snapshots.get(..retain).and_then(|kept| kept.last()).map(|snapshot| snapshot.zxid) else { return Ok(Vec::new()) };
+    let Some(oldest_kept) = snapshots.get(..retain).and_then(|kept| kept.last()).map(|snapshot| snapshot.zxid) else {
+        return Ok(Vec::new());
+    };
     let logs = list_logs(fs, log_dir)?;
     let first_needed = logs.iter().rposition(|(name, _)| *name <= oldest_kept).unwrap_or(0);
     let old_logs = logs[..first_needed].iter().map(|(_, name)| log_dir.join(name));
-    let old_snapshots = snapshots[retain..].iter().filter(|snapshot| snapshot.zxid < oldest_kept).map(|snapshot| snap_dir.join(&snapshot.name));
+    let old_snapshots =
+        snapshots[retain..].iter().filter(|snapshot| snapshot.zxid < oldest_kept).map(|snapshot| snap_dir.join(&snapshot.name));
     let removed: Vec<PathBuf> = old_logs.chain(old_snapshots).collect();
     for path in &removed {
         fs.remove(path).context("remove", path)?;

@@ -116,7 +116,13 @@ fn remove_left_overs(fs: &dyn FileSystem, dir: &Path) -> Result<(), StorageError
 type Damaged = Option<(Zxid, PathBuf, String)>;
 
 /// Loads the newest snapshot that is whole. Tells of the newest that was not: the log must lead past it then.
-fn load_snapshot(fs: &dyn FileSystem, options: &RecoveryOptions, snapshots: &[SnapshotName], target: &mut impl Restore, recovered: &mut Recovered) -> Result<Damaged, StorageError> {
+fn load_snapshot(
+    fs: &dyn FileSystem,
+    options: &RecoveryOptions,
+    snapshots: &[SnapshotName],
+    target: &mut impl Restore,
+    recovered: &mut Recovered,
+) -> Result<Damaged, StorageError> {
     let mut damaged: Damaged = None;
     for snapshot in snapshots.iter().take(CANDIDATES_MAX) {
         let path = options.snap_dir.join(&snapshot.name);
@@ -157,7 +163,13 @@ fn needed_logs(logs: &[(Zxid, String)], after: Zxid) -> &[(Zxid, String)] {
     &logs[first..]
 }
 
-fn replay(fs: &dyn FileSystem, options: &RecoveryOptions, logs: &[(Zxid, String)], target: &mut impl Restore, recovered: &mut Recovered) -> Result<(), StorageError> {
+fn replay(
+    fs: &dyn FileSystem,
+    options: &RecoveryOptions,
+    logs: &[(Zxid, String)],
+    target: &mut impl Restore,
+    recovered: &mut Recovered,
+) -> Result<(), StorageError> {
     let synced = read_mark(fs, &options.log_dir)?;
     let needed = needed_logs(logs, recovered.last_zxid);
     for (index, (name, file)) in needed.iter().enumerate() {
@@ -169,10 +181,10 @@ fn replay(fs: &dyn FileSystem, options: &RecoveryOptions, logs: &[(Zxid, String)
             continue;
         }
         let durable = synced.filter(|(log, _)| log == name).map_or(0, |(_, offset)| offset);
-        if let Some(offset) = replay_file(&mut log, durable, is_last, target, recovered)? {
-            if is_last {
-                cut(fs, &log, offset, recovered)?;
-            }
+        if let Some(offset) = replay_file(&mut log, durable, is_last, target, recovered)?
+            && is_last
+        {
+            cut(fs, &log, offset, recovered)?;
         }
     }
     Ok(())
@@ -188,7 +200,13 @@ fn reject_header(fs: &dyn FileSystem, log: &LogFile, is_last: bool, recovered: &
 }
 
 /// Replays one file; gives the offset at which unreadable bytes begin that nobody was told of.
-fn replay_file(log: &mut LogFile, durable: u64, is_last: bool, target: &mut impl Restore, recovered: &mut Recovered) -> Result<Option<u64>, StorageError> {
+fn replay_file(
+    log: &mut LogFile,
+    durable: u64,
+    is_last: bool,
+    target: &mut impl Restore,
+    recovered: &mut Recovered,
+) -> Result<Option<u64>, StorageError> {
     loop {
         let path = log.path.clone();
         match log.next() {

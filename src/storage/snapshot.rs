@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use super::error::{IoContext, StorageError};
 use super::fs::{File, FileSystem};
-use super::layout::{FILE_HEADER_BYTES, LAST_ZXID_BYTES, MAGIC_SNAPSHOT, SEAL_BYTES, SLASH, digest_section, file_magic, i32_at, i64_at, seal, snapshot_header};
+use super::layout::{
+    FILE_HEADER_BYTES, LAST_ZXID_BYTES, MAGIC_SNAPSHOT, SEAL_BYTES, SLASH, digest_section, file_magic, i32_at, i64_at, seal,
+    snapshot_header,
+};
 use super::names::{snapshot_name, temporary_snapshot_name};
 use super::snapshot_codec::{Compression, Encoder, decoder};
 use crate::ids::Zxid;
@@ -67,7 +70,8 @@ impl SnapshotWriter {
         let appender = Appender { file, buffer: Vec::new(), position: 0 };
         let encoder = Encoder::new(compression, appender).context("write", &temporary)?;
         let target = dir.join(snapshot_name(zxid, compression));
-        let mut writer = Self { fs, dir: dir.to_path_buf(), temporary, target, encoder: Some(encoder), adler: simd_adler32::Adler32::new() };
+        let mut writer =
+            Self { fs, dir: dir.to_path_buf(), temporary, target, encoder: Some(encoder), adler: simd_adler32::Adler32::new() };
         writer.write(&snapshot_header())?;
         Ok(writer)
     }
@@ -180,7 +184,12 @@ impl Read for FileReader {
 ///
 /// # Errors
 /// When anything does not fit; the visitor has seen a part of it then.
-pub fn read_snapshot(fs: &dyn FileSystem, path: &Path, compression: Compression, visitor: &mut impl SnapshotVisitor) -> Result<Sections, StorageError> {
+pub fn read_snapshot(
+    fs: &dyn FileSystem,
+    path: &Path,
+    compression: Compression,
+    visitor: &mut impl SnapshotVisitor,
+) -> Result<Sections, StorageError> {
     let file = fs.open(path).context("open", path)?;
     let source = decoder(compression, FileReader { file, position: 0 });
     let damaged = |offset, reason| StorageError::SnapshotDamaged { path: path.to_path_buf(), offset, reason };

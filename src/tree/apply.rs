@@ -155,7 +155,13 @@ impl DataTree {
         Applied::Deleted
     }
 
-    fn apply_set_data<'a>(&mut self, header: &TxnHeader, op: OpCode, txn: &'a records::SetDataTxn<'_>, observer: &mut impl Observer) -> Applied<'a> {
+    fn apply_set_data<'a>(
+        &mut self,
+        header: &TxnHeader,
+        op: OpCode,
+        txn: &'a records::SetDataTxn<'_>,
+        observer: &mut impl Observer,
+    ) -> Applied<'a> {
         let path = text(&txn.path);
         let Some(id) = self.find(path) else { return Applied::Failed(ErrorCode::NO_NODE) };
         let zxid = Zxid(header.zxid);
@@ -172,7 +178,12 @@ impl DataTree {
     }
 
     /// Deletes the listed paths, then whatever the session still owns.
-    fn apply_close(&mut self, header: &TxnHeader, txn: Option<&records::CloseSessionTxn<'_>>, observer: &mut impl Observer) -> Applied<'static> {
+    fn apply_close(
+        &mut self,
+        header: &TxnHeader,
+        txn: Option<&records::CloseSessionTxn<'_>>,
+        observer: &mut impl Observer,
+    ) -> Applied<'static> {
         let zxid = Zxid(header.zxid);
         for path in txn.and_then(|txn| txn.paths2_delete.as_ref()).into_iter().flatten() {
             self.apply_delete(zxid, text(path), observer);

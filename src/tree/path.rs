@@ -13,7 +13,7 @@ pub fn is_valid(path: &str) -> bool {
     if !path.starts_with('/') {
         return false;
     }
-    path.len() == 1 || path[1..].split('/').all(|name| is_valid_name(name))
+    path.len() == 1 || path[1..].split('/').all(is_valid_name)
 }
 
 fn is_valid_name(name: &str) -> bool {

@@ -1,7 +1,7 @@
 //! The znodes in memory: a slab addressed by 32-bit ids, one hash table over path hashes, siblings as an intrusive list.
 //!
 //! A plain persistent znode costs 64 bytes here, one allocation for name and data, and about 8 bytes of hash table. What is usually
-//! equal is stored once: a znode that was never changed and has no children has no [`More`]. A node keeps its name, not its path;
+//! equal is stored once: a znode that was never changed and has no children has no `More`. A node keeps its name, not its path;
 //! a look-up by path hash is verified by walking up the names.
 
 use std::hash::{BuildHasher, Hasher};
@@ -80,13 +80,8 @@ impl Store {
     /// A store with nothing but the root. `seed` keys the path hash, so that nobody can choose colliding paths.
     #[must_use]
     pub fn new(seed: u64, root_acl: AclId) -> Self {
-        let mut store = Self {
-            nodes: Slab::new(),
-            more: Slab::new(),
-            by_path: HashTable::new(),
-            hash: FixedState::with_seed(seed),
-            data_size: 0,
-        };
+        let mut store =
+            Self { nodes: Slab::new(), more: Slab::new(), by_path: HashTable::new(), hash: FixedState::with_seed(seed), data_size: 0 };
         let root = store.nodes.insert(Node {
             parent: NONE,
             next: NONE,
@@ -131,9 +126,7 @@ impl Store {
             return (path.is_empty() || path == "/").then_some(ROOT);
         }
         let hash = self.hash_of(path);
-        self.by_path
-            .find(Self::spread(hash), |&id| self.node(NodeId(id)).hash == hash && self.is_at(id, path))
-            .map(|&id| NodeId(id))
+        self.by_path.find(Self::spread(hash), |&id| self.node(NodeId(id)).hash == hash && self.is_at(id, path)).map(|&id| NodeId(id))
     }
 
     /// Compares a node's path with `path` from the last name to the first, without building it.
@@ -174,9 +167,8 @@ impl Store {
         self.data_size += (new.path.len() + data.len()) as u64;
         self.link_child(parent, id);
         let nodes = &self.nodes;
-        self.by_path.insert_unique(Self::spread(hash), id, |&other| {
-            Self::spread(nodes.get(other).expect("the table names live nodes").hash)
-        });
+        self.by_path
+            .insert_unique(Self::spread(hash), id, |&other| Self::spread(nodes.get(other).expect("the table names live nodes").hash));
         self.set_stat(NodeId(id), &new.stat);
         NodeId(id)
     }
@@ -226,9 +218,8 @@ impl Store {
     fn shrink_table(&mut self) {
         if self.by_path.capacity() > 4096 && self.by_path.len() < self.by_path.capacity() / 8 {
             let nodes = &self.nodes;
-            self.by_path.shrink_to(self.by_path.len() * 2, |&other| {
-                Self::spread(nodes.get(other).expect("the table names live nodes").hash)
-            });
+            self.by_path
+                .shrink_to(self.by_path.len() * 2, |&other| Self::spread(nodes.get(other).expect("the table names live nodes").hash));
         }
     }
 
@@ -237,7 +228,14 @@ impl Store {
     pub fn stat(&self, id: NodeId) -> StatFields {
         let node = self.node(id);
         match self.more.get(node.more) {
-            None => StatFields { czxid: node.czxid, mzxid: node.czxid, pzxid: node.czxid, ctime: node.ctime, mtime: node.ctime, ..StatFields::default() },
+            None => StatFields {
+                czxid: node.czxid,
+                mzxid: node.czxid,
+                pzxid: node.czxid,
+                ctime: node.ctime,
+                mtime: node.ctime,
+                ..StatFields::default()
+            },
             Some(more) => StatFields {
                 czxid: node.czxid,
                 mzxid: more.mzxid,

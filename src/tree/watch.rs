@@ -46,7 +46,7 @@ pub enum EventType {
 
 enum Watchers {
     One(Watcher, u8),
-    Many(Box<BTreeMap<Watcher, u8>>),
+    Many(BTreeMap<Watcher, u8>),
 }
 
 struct WatchedPath {
@@ -243,10 +243,8 @@ impl WatchTable {
     pub fn data_watches(&self) -> impl Iterator<Item = (Watcher, Vec<&str>)> {
         self.by_watcher.iter().filter_map(|(&watcher, ids)| {
             let watched = ids.iter().filter_map(|&id| self.paths.get(id));
-            let paths: Vec<&str> = watched
-                .filter(|watched| watched.watchers.modes(watcher) & modes::DATA_TABLE != 0)
-                .map(|watched| &*watched.path)
-                .collect();
+            let paths: Vec<&str> =
+                watched.filter(|watched| watched.watchers.modes(watcher) & modes::DATA_TABLE != 0).map(|watched| &*watched.path).collect();
             (!paths.is_empty()).then_some((watcher, paths))
         })
     }
@@ -255,14 +253,26 @@ impl WatchTable {
 impl Watchers {
     fn modes(&self, watcher: Watcher) -> u8 {
         match self {
-            Self::One(one, modes) => if *one == watcher { *modes } else { 0 },
+            Self::One(one, modes) => {
+                if *one == watcher {
+                    *modes
+                } else {
+                    0
+                }
+            }
             Self::Many(many) => many.get(&watcher).copied().unwrap_or(0),
         }
     }
 
     fn with(&self, wanted: u8) -> Vec<Watcher> {
         match self {
-            Self::One(one, modes) => if modes & wanted != 0 { vec![*one] } else { Vec::new() },
+            Self::One(one, modes) => {
+                if modes & wanted != 0 {
+                    vec![*one]
+                } else {
+                    Vec::new()
+                }
+            }
             Self::Many(many) => many.iter().filter(|(_, modes)| *modes & wanted != 0).map(|(&watcher, _)| watcher).collect(),
         }
     }
@@ -275,7 +285,7 @@ impl Watchers {
                 new == 0
             }
             Self::One(one, modes) => {
-                *self = Self::Many(Box::new(BTreeMap::from([(*one, *modes), (watcher, new)])));
+                *self = Self::Many(BTreeMap::from([(*one, *modes), (watcher, new)]));
                 false
             }
             Self::Many(many) => {

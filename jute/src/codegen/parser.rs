@@ -112,16 +112,14 @@ fn named_type(word: &str, mark: Mark) -> Type {
 }
 
 /// The items of a block, each with the doc comment before it, up to the closing brace.
-fn block<'a, T>(
-    expected: &'static str,
-    item: impl Fn(Vec<String>, &'a str) -> Parsed<'a, T>,
-    input: &'a str,
-) -> Parsed<'a, Vec<T>> {
+fn block<'a, T>(expected: &'static str, item: impl Fn(Vec<String>, &'a str) -> Parsed<'a, T>, input: &'a str) -> Parsed<'a, Vec<T>> {
     let mut rest = input;
     let mut items = Vec::new();
     loop {
         let (behind_doc, doc) = doc(rest)?;
-        if doc.is_empty() && let Ok((behind, _)) = char::<_, Unexpected>('}').parse(behind_doc) {
+        if doc.is_empty()
+            && let Ok((behind, _)) = char::<_, Unexpected>('}').parse(behind_doc)
+        {
             return Ok((behind, items));
         }
         let (behind, item) = expect(expected, |input| item(doc.clone(), input), behind_doc)?;

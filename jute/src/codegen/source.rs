@@ -55,8 +55,7 @@ impl Loader {
             found: found(&text, unexpected.mark),
         })?;
         self.open.push(path.to_owned());
-        let includes =
-            syntax.includes.iter().map(|include| self.include(path, &text, include)).collect::<Result<_, _>>()?;
+        let includes = syntax.includes.iter().map(|include| self.include(path, &text, include)).collect::<Result<_, _>>()?;
         self.open.pop();
         self.sources.push(Source { path: path.to_owned(), text, syntax, includes });
         Ok(self.sources.len() - 1)
@@ -87,11 +86,7 @@ fn same_file(left: &Path, right: &Path) -> bool {
 fn place(file: &Path, text: &str, mark: Mark) -> Place {
     let before = &text[..text.len() - mark.0];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    Place {
-        file: file.to_owned(),
-        line: before.matches('\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
-    }
+    Place { file: file.to_owned(), line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
 }
 
 fn found(text: &str, mark: Mark) -> String {

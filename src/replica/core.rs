@@ -133,7 +133,8 @@ impl Replica {
         if !delivered.is_empty() {
             self.apply_all(&shared, &delivered, now, effects);
         }
-        if self.in_flight.front().is_some_and(|(zxid, origin)| matches!(origin, Origin::Undecodable { .. }) && *zxid <= self.applied_zxid()) {
+        if self.in_flight.front().is_some_and(|(zxid, origin)| matches!(origin, Origin::Undecodable { .. }) && *zxid <= self.applied_zxid())
+        {
             self.answer_undecodable(&shared, effects);
         }
     }
@@ -190,7 +191,15 @@ impl Replica {
         }
     }
 
-    fn propose_write(&mut self, tree: &DataTree, now: Now, (session, cxid): (SessionId, i32), identities: &[Identity], write: Write<'_>, origin: Origin) {
+    fn propose_write(
+        &mut self,
+        tree: &DataTree,
+        now: Now,
+        (session, cxid): (SessionId, i32),
+        identities: &[Identity],
+        write: Write<'_>,
+        origin: Origin,
+    ) {
         let mut prepare = Prepare {
             tree,
             overlay: &mut self.overlay,
@@ -217,7 +226,15 @@ impl Replica {
         self.propose_payload(now, client, kind, body, digest, origin);
     }
 
-    fn propose_payload(&mut self, now: Now, (session, cxid): (SessionId, i32), kind: OpCode, body: &Body<'_>, digest: Option<TxnDigest>, origin: Origin) {
+    fn propose_payload(
+        &mut self,
+        now: Now,
+        (session, cxid): (SessionId, i32),
+        kind: OpCode,
+        body: &Body<'_>,
+        digest: Option<TxnDigest>,
+        origin: Origin,
+    ) {
         let zxid = self.zab.next_zxid();
         let header = TxnHeader { client_id: session.0, cxid, zxid: zxid.0, time: now.wall_ms, type_: kind.0 };
         let payload = Bytes::from(txn::encode(&header, body, digest));
@@ -234,7 +251,15 @@ impl Replica {
     }
 
     /// Another connection of the same session is closed before the password is looked at (client-protocol.md §1.4 step 8).
-    fn resume_session(&mut self, connection: ConnectionId, id: SessionId, given: &[u8], timeout_ms: i32, now: Now, effects: &mut impl Effects) {
+    fn resume_session(
+        &mut self,
+        connection: ConnectionId,
+        id: SessionId,
+        given: &[u8],
+        timeout_ms: i32,
+        now: Now,
+        effects: &mut impl Effects,
+    ) {
         if let Some(old) = self.sessions.connection(id).filter(|&old| old != connection) {
             self.sessions.bind(id, None);
             effects.close(old);

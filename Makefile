@@ -1,0 +1,41 @@
+# make run    builds and starts a server on port 2181, data in ./data
+# make test   the one gate: everything that has to hold
+# make bench  criterion benches of the hot rooms, where there are any
+
+CARGO ?= cargo
+PADDOCK = target/release/paddock
+
+.PHONY: run test bench build format lint unit docs fuzz-smoke compat fmt clean
+
+build:
+	$(CARGO) build --release --locked
+
+run: build
+	$(PADDOCK) server
+
+test: format lint unit docs build compat
+
+format:
+	$(CARGO) fmt --all --check
+
+lint:
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+unit:
+	$(CARGO) test --workspace --locked
+
+docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+# Each stage says itself what it skips and why, and fails in CI where nothing may be skipped.
+compat: build
+	compat-tests/run
+
+bench:
+	$(CARGO) bench --locked
+
+fmt:
+	$(CARGO) fmt --all
+
+clean:
+	$(CARGO) clean
