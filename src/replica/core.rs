@@ -17,7 +17,7 @@ use crate::proto::op_code::OpCode;
 use crate::proto::password;
 use crate::proto::records::txn as records;
 use crate::proto::txn::{self, Body, TxnDigest, TxnHeader};
-use crate::request::decode::{self, Write};
+use crate::request::decode::{self, Write, WriteError};
 use crate::request::overlay::Overlay;
 use crate::request::prepare::{Prepare, WriteRules};
 use crate::session::{SessionCell, SessionTable};
@@ -166,7 +166,7 @@ impl Replica {
         let write = match decode::decode(request.op, &request.body) {
             Ok(write) => Ok(write),
             // Java gives a malformed multi a zxid of its own, and no other malformed write.
-            Err(_) if request.op == OpCode::MULTI => Err(ErrorCode::MARSHALLING_ERROR),
+            Err(error) if request.op == OpCode::MULTI && error != WriteError::NullAcl => Err(ErrorCode::MARSHALLING_ERROR),
             Err(_) => {
                 self.in_flight.push_back((self.zab.last_proposed(), Origin::Undecodable { connection, xid }));
                 return;

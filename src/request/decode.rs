@@ -43,6 +43,9 @@ pub enum WriteError {
     /// A create in a multi with flags or a TTL that do not fit.
     #[error("create flags {0} do not fit their op code")]
     Flags(i32),
+    /// A create in a multi without an ACL: Java runs into the null before it takes a zxid.
+    #[error("null ACL in a multi")]
+    NullAcl,
     /// A code that is no write.
     #[error("op code {0} is no write")]
     NoWrite(i32),
@@ -102,23 +105,24 @@ pub(super) fn skip_in_multi(op: OpCode, reader: &mut Reader<'_>) -> Result<(), W
     decode_one(op, reader).map(|_| ())
 }
 
-/// Inside multi the kind of a create follows its flags (client-protocol.md §2.7).
+/// Inside multi the kind of a create follows its flags (client-protocol.md §2.7). A createTTL with flags that no mode has goes on
+/// and fails alone; the other creates fail the whole request with them.
 fn normal_create(write: Write<'_>) -> Result<Write<'_>, WriteError> {
-    let Write::Create(op, create) = write else { return Ok(write) };
+    let Write::Create(op, mut create) = write else { return Ok(write) };
     let (flags, is_ttl) = (create.flags, op == OpCode::CREATE_TTL);
-    let fits = match flags {
-        0..=4 => true,
-        5 | 6 => is_ttl,
-        _ => false,
-    };
-    if !fits || (create.acl.is_none() && !is_ttl) {
-        return Err(WriteError::Flags(flags));
+    if create.acl.is_none() && !is_ttl {
+        return Err(WriteError::NullAcl);
     }
     let op = match flags {
-        4 if !is_ttl => OpCode::CREATE_CONTAINER,
-        0..=4 if is_ttl => OpCode::CREATE,
-        _ => op,
+        0..=3 if is_ttl => OpCode::CREATE,
+        4 => OpCode::CREATE_CONTAINER,
+        0..=3 => op,
+        _ if is_ttl => OpCode::CREATE_TTL,
+        _ => return Err(WriteError::Flags(flags)),
     };
+    if op != OpCode::CREATE_TTL {
+        create.ttl = -1;
+    }
     Ok(Write::Create(op, create))
 }
 
@@ -152,6 +156,16 @@ mod tests {
         assert_eq!(decode(OpCode::MULTI, &multi(4, &read)), Err(WriteError::NotInMulti(4)));
         for flags in [5, 6, 7, -1] {
             assert_eq!(decode(OpCode::MULTI, &multi(1, &create(flags))), Err(WriteError::Flags(flags)));
+        }
+    }
+
+    #[test]
+    fn the_kind_of_a_ttl_create_follows_its_flags() {
+        for (flags, expected) in [(0, 1), (3, 1), (4, 19), (5, 21), (7, 21), (-1, 21)] {
+            let request = records::CreateTtlRequest { path: Some("/a".into()), data: None, acl: Some(vec![]), flags, ttl: 5 };
+            let body = multi(21, &request);
+            let Ok(Write::Multi(ops)) = decode(OpCode::MULTI, &body) else { panic!("a valid multi") };
+            assert!(matches!(&ops[0], Write::Create(OpCode(op), _) if *op == expected), "flags {flags}: {:?}", ops[0]);
         }
     }
 

@@ -68,7 +68,7 @@ impl Prepare<'_> {
             Write::SetData(request) => self.set_data(request),
             Write::SetAcl(request) => self.set_acl(request),
             Write::Check(request) => self.check(request),
-            Write::Multi(ops) => Ok((OpCode::MULTI, self.multi(ops))),
+            Write::Multi(ops) => Ok((OpCode::MULTI, self.multi(ops)?)),
             Write::Reconfig(_) if !self.rules.reconfig_enabled => Err(ErrorCode::RECONFIG_DISABLED),
             Write::Reconfig(_) => Err(ErrorCode::UNIMPLEMENTED),
             Write::CloseSession => Ok((OpCode::CLOSE_SESSION, self.close_session())),
@@ -76,7 +76,8 @@ impl Prepare<'_> {
     }
 
     /// All or none: the first failure takes everything back; what stood before it reports 0, what stands behind it -2.
-    fn multi<'b>(&mut self, ops: Vec<Write<'b>>) -> Body<'b> {
+    /// Where Java runs into a null the whole request fails instead of one op.
+    fn multi<'b>(&mut self, ops: Vec<Write<'b>>) -> Result<Body<'b>, ErrorCode> {
         self.overlay.begin_multi();
         let count = ops.len();
         let mut bodies = Vec::with_capacity(count);
@@ -85,12 +86,12 @@ impl Prepare<'_> {
                 Ok(prepared) => bodies.push(prepared),
                 Err(error) => {
                     self.overlay.undo_multi();
-                    return failed_multi(count, index, error);
+                    return if error == ErrorCode::MARSHALLING_ERROR { Err(error) } else { Ok(failed_multi(count, index, error)) };
                 }
             }
         }
         self.overlay.keep_multi();
-        Body::Multi(bodies)
+        Ok(Body::Multi(bodies))
     }
 
     fn allowed(&self, record: &Record, wanted: i32) -> Result<(), ErrorCode> {

@@ -25,6 +25,9 @@ const CATCH_UP_ZXID: Zxid = Zxid(-1);
 /// `KeeperState.SyncConnected`, the only state a server sends.
 const SYNC_CONNECTED: i32 = 3;
 
+/// What a watch on a null path is kept under: Java keeps it too, and nothing ever happens there.
+const NULL_PATH: &str = "\0";
+
 /// What a read sees and who asks.
 pub struct ReadContext<'a> {
     /// The applied tree, locked.
@@ -55,8 +58,8 @@ enum Failure {
     Code(ErrorCode),
     /// Undecodable, or something that Java runs into: MARSHALLINGERROR.
     Undecodable,
-    /// MARSHALLINGERROR, yet with the terminator of an empty multi.
-    WriteInMultiRead,
+    /// MARSHALLINGERROR, yet with what was built of the multi before it broke off.
+    BrokenMulti(Vec<u8>),
 }
 
 impl From<DecodeError> for Failure {
@@ -99,8 +102,8 @@ impl ReadContext<'_> {
             match failure {
                 Failure::Code(code) => encode_header(out, xid, zxid, code),
                 Failure::Undecodable => encode_header(out, xid, zxid, ErrorCode::MARSHALLING_ERROR),
-                Failure::WriteInMultiRead => {
-                    encode_frame(out, xid, zxid, ErrorCode::MARSHALLING_ERROR, |out| MULTI_END.encode(out));
+                Failure::BrokenMulti(built) => {
+                    encode_frame(out, xid, zxid, ErrorCode::MARSHALLING_ERROR, |out| out.extend_from_slice(&built));
                 }
             }
         }
@@ -219,7 +222,8 @@ impl ReadContext<'_> {
     fn get_all_children_number(&self, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
         let path = records::GetAllChildrenNumberRequest::decode(reader)?.path.ok_or(Failure::Undecodable)?;
         let id = self.node(&path, perms::READ)?;
-        (self.tree.descendant_count(id) as i32).encode(out);
+        // Java counts the keys that begin with "path/": for "" that takes in "/" itself.
+        (self.tree.descendant_count(id) as i32 + i32::from(path.is_empty())).encode(out);
         Ok(())
     }
 
@@ -238,7 +242,7 @@ impl ReadContext<'_> {
             1 => modes::RECURSIVE,
             _ => return Err(Failure::Undecodable),
         };
-        self.watch(&request.path.ok_or(Failure::Undecodable)?, mode);
+        self.watch(request.path.as_deref().unwrap_or(NULL_PATH), mode);
         0_i32.encode(out);
         Ok(())
     }
@@ -253,12 +257,12 @@ impl ReadContext<'_> {
             5 => modes::RECURSIVE,
             _ => return Err(Failure::Undecodable),
         };
-        let path = request.path.ok_or(Failure::Undecodable)?;
-        if self.watches.modes(self.watcher, &path) & wanted == 0 {
+        let path = request.path.as_deref().unwrap_or(NULL_PATH);
+        if self.watches.modes(self.watcher, path) & wanted == 0 {
             return Err(ErrorCode::NO_WATCHER.into());
         }
         if op == OpCode::REMOVE_WATCHES {
-            self.watches.remove(self.watcher, &path, wanted);
+            self.watches.remove(self.watcher, path, wanted);
         }
         Ok(())
     }
@@ -334,7 +338,7 @@ impl ReadContext<'_> {
                 break;
             }
             match OpCode(header.type_) {
-                op @ (OpCode::GET_DATA | OpCode::GET_CHILDREN) => reads.push((op, path_and_watch(reader)?.0)),
+                op @ (OpCode::GET_DATA | OpCode::GET_CHILDREN) => reads.push((op, records::GetDataRequest::decode(reader)?.path)),
                 op => {
                     decode::skip_in_multi(op, reader).map_err(|_| Failure::Undecodable)?;
                     writes += 1;
@@ -344,12 +348,15 @@ impl ReadContext<'_> {
                 return Err(Failure::Undecodable);
             }
         }
+        let mut built = Vec::new();
+        for (op, path) in &reads {
+            let Some(path) = path else { return Err(broken_multi(built)) };
+            self.read_in_multi(*op, path, &mut built);
+        }
         if writes > 0 {
-            return Err(Failure::WriteInMultiRead);
+            return Err(broken_multi(built));
         }
-        for (op, path) in reads {
-            self.read_in_multi(op, &path, out);
-        }
+        out.extend_from_slice(&built);
         MULTI_END.encode(out);
         Ok(())
     }
@@ -374,6 +381,12 @@ impl ReadContext<'_> {
 }
 
 const MULTI_END: records::MultiHeader = records::MultiHeader { type_: -1, done: true, err: -1 };
+
+/// What was built so far, ended as a multi ends.
+fn broken_multi(mut built: Vec<u8>) -> Failure {
+    MULTI_END.encode(&mut built);
+    Failure::BrokenMulti(built)
+}
 
 /// The common form of reads with a path; a null path is answered as undecodable.
 fn path_and_watch<'a>(reader: &mut Reader<'a>) -> Result<(Cow<'a, str>, bool), Failure> {
