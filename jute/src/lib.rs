@@ -4,7 +4,8 @@
 //! is an `int` length and its content, where length −1 says null, which is not the same as empty.
 //! No function of the runtime panics on bytes it reads, nor allocates more than those bytes can fill.
 
-#[cfg(feature = "codegen")]
+// Also under test, so that a test run without features runs the tests of the generator.
+#[cfg(any(feature = "codegen", test))]
 pub mod codegen;
 mod error;
 pub mod reader;

@@ -193,3 +193,6 @@ impl<'a> Reader<'a> {
         DecodeError::Truncated { needed, remaining: self.rest.len(), position: self.position() }
     }
 }
+
+#[cfg(test)]
+mod tests;

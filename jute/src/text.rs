@@ -71,3 +71,6 @@ pub fn write_cesu8(out: &mut Vec<u8>, text: &str) {
 fn continuation(bits: u16) -> u8 {
     0x80 | (bits & 0x3f) as u8
 }
+
+#[cfg(test)]
+mod tests;
