@@ -2,6 +2,7 @@
 import concurrent.futures
 import json
 import pathlib
+import shutil
 import sys
 import traceback
 
@@ -66,21 +67,25 @@ def play(server, case, super_user):
     """The record of a case; a server that has gone away is part of it and is started again."""
     played = player.Player(server, case, super_user)
     try:
-        return played.play()
+        record = played.play()
     except (player.ServerGone, OSError, KeyError, AttributeError) as error:
-        gone = not server.running()
-        text = f"{type(error).__name__}: {error}" if gone is False else "server ended"
+        gone = not server.serves()
+        text = "server ended" if gone else f"{type(error).__name__}: {error}"
+        record = [*played.lines, {"source": "the runner", "frames": {"runner": [{"kind": "gone" if gone else "broken", "text": text}]}}]
+    if not server.serves():
         revive(server)
-        return [*played.lines, {"source": "the runner", "frames": {"runner": [{"kind": "gone" if gone else "broken", "text": text}]}}]
+    return record
 
 
 def revive(server):
-    """Starts a server again whose process has ended."""
-    if not server.running():
-        try:
-            server.start(START_SECONDS)
-        except servers.ServerError as error:
-            print(f"cannot start again: {error}", flush=True)
+    """Starts a server again that no longer serves, without the data that may have ended it."""
+    if server.running():
+        server.kill()
+    shutil.rmtree(server.data_dir, ignore_errors=True)
+    try:
+        server.start(START_SECONDS)
+    except servers.ServerError as error:
+        print(f"cannot start again: {error}", flush=True)
 
 
 def shown(title, record):

@@ -21,7 +21,11 @@ class Link:
 
     def __init__(self, address):
         self.socket = socket.create_connection(address, timeout=REPLY_SECONDS)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            # Accepted and closed at once: reading will tell.
+            pass
         self.buffer = bytearray()
         self.frames = []
         self.awaited = collections.defaultdict(collections.deque)

@@ -12,10 +12,26 @@ SUPER = b"super:test"
 SILENCE_SECONDS = 0.3
 TEARDOWN_SECONDS = 2.0
 CONTROL_SECONDS = 3.0
+FATE_SECONDS = 1.5
+CONNECT_TRIES = 5
+# Of requests whose number is not the same in each run.
+POLL_XID = 0x7000
 
 
 class ServerGone(Exception):
     """The server no longer takes connections or no longer answers."""
+
+
+def connect(address):
+    """A new connection, or ServerGone."""
+    for _ in range(CONNECT_TRIES):
+        try:
+            return links.Link(address)
+        except ConnectionRefusedError as error:
+            raise ServerGone("connection refused") from error
+        except OSError:
+            continue
+    raise ServerGone("no connection")
 
 
 class Control:
@@ -42,10 +58,7 @@ class Control:
         return link
 
     def attempt(self, session, password):
-        try:
-            link = links.Link(self.address)
-        except OSError as error:
-            raise ServerGone(str(error)) from error
+        link = connect(self.address)
         link.expect_connect()
         link.send(wire.frame(wire.encode_connect(0, 0, SESSION_MS, session, password, False)))
         link.settle()
@@ -166,10 +179,7 @@ class Player:
         return self.links[name]
 
     def new_link(self, name):
-        try:
-            self.links[name] = links.Link(self.address)
-        except OSError as error:
-            raise ServerGone(str(error)) from error
+        self.links[name] = connect(self.address)
         self.every_link.append(self.links[name])
 
     def handshake(self, link, named, extra=b""):
@@ -269,13 +279,20 @@ class Player:
         link = self.link(step.session)
         deadline = time.monotonic() + step.call.named.get("seconds", 10)
         while time.monotonic() < deadline:
-            self.send_call(link, script.Call("exists", step.call.args, {}))
+            self.send_call(link, script.Call("exists", step.call.args, {"xid": POLL_XID}))
             link.settle()
             last = link.frames.pop()
             if last["kind"] != "reply" or last["err"] == -101:
                 break
             time.sleep(0.05)
         self.note(step.session, kind="gone", err=last.get("err"))
+
+    def do_fate(self, step):
+        """Whether the server survives what it has been sent."""
+        deadline = time.monotonic() + FATE_SECONDS
+        while self.server.serves() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.note(step.session, kind="server", serves=self.server.serves())
 
     # --- requests ---
 

@@ -26,7 +26,7 @@ CONSTANTS = {
 }
 WRAPPERS = {"raw", "cut", "pad", "bytes"}
 VERBS = {"connect", "open", "bytes", "frame", "reply", "closed", "silence", "drop", "pipeline", "send", "cuts", "text", "mark",
-         "events", "handshake", "fourlw", "restart", "wait_missing"}
+         "events", "handshake", "fourlw", "restart", "wait_missing", "fate"}
 
 
 class ScriptError(Exception):

@@ -5,7 +5,10 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?")
 HEX = re.compile(r"0x[0-9a-f]+")
 KEYS_ONLY = {"mntr": "\t", "envi": "="}
 OF_THIS_MACHINE = ("dataDir=", "dataDirSize=", "dataLogDir=", "dataLogSize=", "clientPort=")
-SETS_OF_LINES = ("cons", "wchc", "wchp", "dump")
+SETS_OF_LINES = ("wchc", "wchp")
+# One line per connection: how many there are depends on when closed ones are forgotten.
+KINDS_OF_LINES = ("cons", "dump", "stat")
+UNKNOWN_SESSION = re.compile(r"ip: .*sessionId: NxN")
 EXACT = ("ruok", "isro", "gtmk", "srst", "crst")
 
 
@@ -36,9 +39,11 @@ def shape(word, text, sessions, exact=False):
         return lines
     if word == "conf":
         return [conf_line(line) for line in lines]
-    if word in ("srvr", "stat"):
+    if word == "srvr":
         return [status_line(line, exact) for line in lines]
     if word == "wchs":
         return lines
-    lines = [NUMBER.sub("N", HEX.sub("0xN", line)) for line in with_sessions(text, sessions).split("\n")]
+    lines = [status_line(line, exact) for line in with_sessions(text, sessions).split("\n")]
+    if word in KINDS_OF_LINES:
+        return sorted({line for line in lines if not UNKNOWN_SESSION.search(line)})
     return sorted(lines) if word in SETS_OF_LINES else lines

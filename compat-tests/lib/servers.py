@@ -202,8 +202,9 @@ class Server:
 
 
 @atexit.register
-def _kill_launched():
-    for process in _launched:
+def kill_all():
+    """Kills every server of this process that still runs."""
+    for process in list(_launched):
         if process.poll() is None:
             process.kill()
             process.wait(STOP_SECONDS)

@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import signal
 import sys
+import threading
 import time
 import traceback
 
@@ -41,13 +42,14 @@ def need(*tools):
 
 
 class Stage:
-    """Runs named cases one after the other and reports them in the agreed form."""
+    """Runs named cases and reports them in the agreed form; `case` may be called by several threads."""
 
     def __init__(self, name, keep=False):
         self.name = name
         self.work = WORK / name
         self.keep = keep
         self.passed = self.failed = self.skipped = 0
+        self.lock = threading.RLock()
         # A terminated stage must still run the interpreter's exit handlers, which end the servers.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         shutil.rmtree(self.work, ignore_errors=True)
@@ -62,20 +64,23 @@ class Stage:
             self.skip(title, missing)
             return None
         except Exception:
-            self.failed += 1
-            print(f"FAILED {title}\n{traceback.format_exc()}", flush=True)
+            with self.lock:
+                self.failed += 1
+                print(f"FAILED {title}\n{traceback.format_exc()}", flush=True)
             return None
-        self.passed += 1
-        print(f"ok     {title} ({time.monotonic() - began:.1f} s)", flush=True)
+        with self.lock:
+            self.passed += 1
+            print(f"ok     {title} ({time.monotonic() - began:.1f} s)", flush=True)
         return answer
 
     def skip(self, title, why):
-        if in_ci():
-            self.failed += 1
-            print(f"FAILED {title}: skipped although CI=true: {why}", flush=True)
-        else:
-            self.skipped += 1
-            print(f"skip   {title}: {why}", flush=True)
+        with self.lock:
+            if in_ci():
+                self.failed += 1
+                print(f"FAILED {title}: skipped although CI=true: {why}", flush=True)
+            else:
+                self.skipped += 1
+                print(f"skip   {title}: {why}", flush=True)
 
     def finish(self):
         """Prints the last line and ends the process with the stage's exit code."""
