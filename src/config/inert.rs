@@ -5,6 +5,9 @@ const ENSEMBLE: &str = "has no effect on a standalone server";
 const TLS: &str = "has no effect: TLS is not served by this version, its port stays closed";
 const SASL: &str = "has no effect: SASL is not served by this version; clients are told that it is not configured";
 const HTTP: &str = "has no effect: the HTTP port of the AdminServer and of metrics is not served by this version and stays closed";
+const GROUP_COMMIT: &str = "has no effect here: whatever waits is made durable together, and nothing waits for more to come";
+const NO_QUEUE: &str = "has no effect here: a connection over the limit is not read, so no request grows old in a queue";
+const DISK_RECORDS: &str = "has no effect here: records on disk are bounded by their own format";
 const AUDIT: &str = "has no effect: this version writes no audit log";
 
 const TABLE: &[(&str, &[&str])] = &[
@@ -38,7 +41,6 @@ const TABLE: &[(&str, &[&str])] = &[
             "pathStats.initialDelay",
             "pathStats.delay",
             "pathStats.topPathMax",
-            "maxWriteQueuePollTime",
             "commitProcessor.numWorkerThreads",
             "commitProcessor.shutdownTimeout",
             "commitProcessor.maxReadBatchSize",
@@ -107,6 +109,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "portUnification",
             "sslQuorumReloadCertFiles",
             "enableEagerACLCheck",
+            "connection_throttle_local_session_weight",
             "ensembleAuthName",
             "dynamicConfigFile",
         ],
@@ -145,6 +148,23 @@ const TABLE: &[(&str, &[&str])] = &[
             "quorum.auth.kerberos.servicePrincipal",
         ],
     ),
+    (GROUP_COMMIT, &["flushDelay", "maxWriteQueuePollTime", "maxBatchSize"]),
+    (
+        NO_QUEUE,
+        &[
+            "request_throttle_stall_time",
+            "requestThrottleStallTime",
+            "request_throttle_drop_stale",
+            "requestThrottleDropStale",
+            "request_stale_latency_check",
+            "requestStaleLatencyCheck",
+            "request_stale_connection_check",
+            "requestStaleConnectionCheck",
+            "throttled_op_wait_time",
+            "throttledOpWaitTime",
+        ],
+    ),
+    (DISK_RECORDS, &["jute.maxbuffer.extrasize"]),
     (HTTP, &["IPAuthenticationProvider.usexforwardedfor"]),
     (AUDIT, &["audit.impl.class"]),
 ];

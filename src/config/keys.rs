@@ -44,8 +44,6 @@ fn set_storage(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
         "preAllocSize" => keep(&mut storage.prealloc_size_bytes, decode_u64(value).map(|kb| kb.saturating_mul(1024))),
         "forceSync" => keep(&mut storage.force_sync, Ok(value != "no")),
         "fsync.warningthresholdms" => keep(&mut storage.fsync_warning_threshold_ms, decode_u64(value)),
-        "flushDelay" => keep(&mut storage.flush_delay_ms, decode_u64(value)),
-        "maxBatchSize" => keep(&mut storage.max_batch_size, decode_u32(value, 0)),
         "snapshot.compression.method" => match value {
             "" => keep(&mut storage.snapshot_compression, Ok(SnapshotCompression::Plain)),
             "gz" => keep(&mut storage.snapshot_compression, Ok(SnapshotCompression::Gzip)),
@@ -65,7 +63,6 @@ fn set_storage(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
 fn set_limits(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
     Some(match key {
         "jute.maxbuffer" => keep(&mut s.limits.jute_max_buffer_bytes, decode_u32(value, 1)),
-        "jute.maxbuffer.extrasize" => keep(&mut s.limits.configured_jute_max_buffer_extra_bytes, decode_u32(value, 0).map(Some)),
         "globalOutstandingLimit" => keep(&mut s.limits.global_outstanding_limit, decode_u32(value, 0)),
         "largeRequestMaxBytes" => keep(&mut s.limits.large_request_max_bytes, decode_u64(value)),
         "largeRequestThreshold" => keep(&mut s.limits.large_request_threshold_bytes, decode_u32_or_off(value)),
@@ -74,10 +71,13 @@ fn set_limits(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
         "clientTcpKeepAlive" => property_bool(&mut s.network.client_tcp_keep_alive, value),
         "4lw.commands.whitelist" => keep(&mut s.admin.four_letter_whitelist, Ok(whitelist(value))),
         "readonlymode.enabled" => property_bool(&mut s.ensemble.read_only_mode_enabled, value),
-        "audit.enable" => match property_bool(&mut s.admin.audit_enabled, value) {
-            Ok(()) if s.admin.audit_enabled => Err(Fault::Taken("has no effect: this version writes no audit log".to_owned())),
-            other => other,
-        },
+        "audit.enable" => {
+            let mut wanted = false;
+            match property_bool(&mut wanted, value) {
+                Ok(()) if wanted => Err(Fault::Taken("has no effect: this version writes no audit log".to_owned())),
+                other => other,
+            }
+        }
         _ => return None,
     })
 }
@@ -87,11 +87,6 @@ fn set_throttles(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
     let (requests, connections) = (&mut s.request_throttle, &mut s.connection_throttle);
     Some(match key {
         "request_throttle_max_requests" | "requestThrottleLimit" => keep(&mut requests.max_requests, decode_u32_or_off(value)),
-        "request_throttle_stall_time" | "requestThrottleStallTime" => keep(&mut requests.stall_time_ms, decode_u64(value)),
-        "request_throttle_drop_stale" | "requestThrottleDropStale" => property_bool(&mut requests.drop_stale, value),
-        "request_stale_latency_check" | "requestStaleLatencyCheck" => property_bool(&mut requests.stale_latency_check, value),
-        "request_stale_connection_check" | "requestStaleConnectionCheck" => property_bool(&mut requests.stale_connection_check, value),
-        "throttled_op_wait_time" | "throttledOpWaitTime" => keep(&mut requests.throttled_op_wait_time_ms, decode_u64_or_off(value)),
         "connection_throttle_tokens" | "connectionMaxTokens" => keep(&mut connections.tokens, decode_u32_or_off(value)),
         "connection_throttle_fill_time" | "connectionTokenFillTime" => keep(&mut connections.fill_time_ms, decode_u32(value, 1)),
         "connection_throttle_fill_count" | "connectionTokenFillCount" => keep(&mut connections.fill_count, decode_u32(value, 0)),
@@ -101,7 +96,6 @@ fn set_throttles(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
         "connection_throttle_decrease_ratio" | "connectionDecreaseRatio" => keep(&mut connections.decrease_ratio, ratio(value)),
         "connection_throttle_weight_enabled" => property_bool(&mut connections.weight_enabled, value),
         "connection_throttle_global_session_weight" => keep(&mut connections.global_session_weight, decode_u32(value, 1)),
-        "connection_throttle_local_session_weight" => keep(&mut connections.local_session_weight, decode_u32(value, 1)),
         "connection_throttle_renew_session_weight" => keep(&mut connections.renew_session_weight, decode_u32(value, 1)),
         _ => return None,
     })

@@ -37,13 +37,10 @@ pub struct Settings {
     pub tree: TreeSettings,
     /// Who a client may be.
     pub auth: AuthSettings,
-    /// Four-letter words, audit, purge, pause monitor.
+    /// The four-letter words.
     pub admin: AdminSettings,
     /// Switches that concern the server as a member of an ensemble.
     pub ensemble: EnsembleSettings,
-    /// The configuration file as it was read, for the `initial_configuration` command. Empty without a file.
-    /// It may hold passwords: whoever prints it redacts values of keys that end in `password`.
-    pub initial_config: String,
 }
 
 /// Files: where they are, when they roll, how they are written.
@@ -69,10 +66,6 @@ pub struct StorageSettings {
     pub force_sync: bool,
     /// `fsync.warningthresholdms`, default 1000: an fsync longer than this is logged as a warning.
     pub fsync_warning_threshold_ms: u64,
-    /// `flushDelay`, default 0 (off): time to wait for more transactions before a flush.
-    pub flush_delay_ms: u64,
-    /// `maxBatchSize`, default 1000; 0 is no bound: transactions after which a flush does not wait any longer.
-    pub max_batch_size: u32,
     /// `snapshot.compression.method`, default plain.
     pub snapshot_compression: SnapshotCompression,
     /// `snapshot.trust.empty`, default false: start on a log without a snapshot.
@@ -128,10 +121,6 @@ pub struct SessionSettings {
     pub configured_min_session_timeout_ms: Option<i32>,
     /// `maxSessionTimeout` as configured; `None` (-1) follows the tick, see [`Self::max_session_timeout_ms`].
     pub configured_max_session_timeout_ms: Option<i32>,
-    /// `localSessionsEnabled`, default false. A standalone server has global sessions only, as in ZooKeeper.
-    pub local_sessions_enabled: bool,
-    /// `localSessionsUpgradingEnabled`, default false.
-    pub local_sessions_upgrading_enabled: bool,
 }
 
 impl SessionSettings {
@@ -153,8 +142,6 @@ impl SessionSettings {
 pub struct LimitSettings {
     /// `jute.maxbuffer`, default 0xfffff: the largest packet and the largest field that is accepted.
     pub jute_max_buffer_bytes: u32,
-    /// `jute.maxbuffer.extrasize` as configured; see [`Self::jute_max_buffer_extra_bytes`].
-    pub configured_jute_max_buffer_extra_bytes: Option<u32>,
     /// `globalOutstandingLimit`, default 1000: queued requests above which clients are not read.
     pub global_outstanding_limit: u32,
     /// `largeRequestMaxBytes`, default 104857600: sum of large requests in flight.
@@ -163,31 +150,11 @@ pub struct LimitSettings {
     pub large_request_threshold_bytes: Option<u32>,
 }
 
-impl LimitSettings {
-    /// Slack for records that the server wrote itself: `jute.maxbuffer.extrasize`, else `jute.maxbuffer`; at least 1024 (`BinaryInputArchive`).
-    #[must_use]
-    pub fn jute_max_buffer_extra_bytes(&self) -> u32 {
-        self.configured_jute_max_buffer_extra_bytes.unwrap_or(self.jute_max_buffer_bytes).max(1024)
-    }
-}
-
 /// The request throttler (`request_throttle_*`).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RequestThrottleSettings {
     /// `request_throttle_max_requests`, default off (`None`, 0 or less): requests in flight.
     pub max_requests: Option<u32>,
-    /// `request_throttle_stall_time`, default 100: longest wait per stall.
-    pub stall_time_ms: u64,
-    /// `request_throttle_drop_stale`, default true: stale requests are dropped in the throttler.
-    pub drop_stale: bool,
-    /// `request_stale_latency_check`, default false: a request older than its session's timeout is stale.
-    pub stale_latency_check: bool,
-    /// `request_stale_connection_check`, default true: a request of a closed connection is stale.
-    pub stale_connection_check: bool,
-    /// `request_throttler.shutdownTimeout`, default 10000: time to drain at the stop.
-    pub shutdown_timeout_ms: u64,
-    /// `throttled_op_wait_time`, default off (`None`, 0 or less): a request that queued longer is answered THROTTLEDOP.
-    pub throttled_op_wait_time_ms: Option<u64>,
 }
 
 /// The token bucket in front of new sessions (`connection_throttle_*`, `BlueThrottle`).
@@ -211,8 +178,6 @@ pub struct ConnectionThrottleSettings {
     pub weight_enabled: bool,
     /// `connection_throttle_global_session_weight`, default 3: tokens for a new global session.
     pub global_session_weight: u32,
-    /// `connection_throttle_local_session_weight`, default 1: tokens for a new local session.
-    pub local_session_weight: u32,
     /// `connection_throttle_renew_session_weight`, default 2: tokens for a reconnect.
     pub renew_session_weight: u32,
 }
@@ -228,8 +193,6 @@ pub struct TreeSettings {
     pub enforce_quota: bool,
     /// `skipACL`, default false (only "yes" turns it on): no permission checks at all.
     pub skip_acl: bool,
-    /// `enableEagerACLCheck`, default false: a follower checks the ACL before it forwards.
-    pub enable_eager_acl_check: bool,
     /// `znode.container.checkIntervalMs`, default 60000: period of the container and TTL sweep.
     pub container_check_interval_ms: u64,
     /// `znode.container.maxPerMinute`, default 10000, at least 1: deletions per minute by the sweep.
@@ -296,21 +259,11 @@ impl FourLetterWhitelist {
     }
 }
 
-/// Four-letter words, audit, pause monitor.
+/// What operators may ask.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdminSettings {
     /// `4lw.commands.whitelist`.
     pub four_letter_whitelist: FourLetterWhitelist,
-    /// `audit.enable`, default false.
-    pub audit_enabled: bool,
-    /// `jvm.pause.monitor`, default false: log stalls of the process.
-    pub pause_monitor_enabled: bool,
-    /// `jvm.pause.info-threshold.ms`, default 1000: a stall above this is logged as information.
-    pub pause_info_threshold_ms: u64,
-    /// `jvm.pause.warn-threshold.ms`, default 10000: a stall above this is logged as a warning.
-    pub pause_warn_threshold_ms: u64,
-    /// `jvm.pause.sleep.time.ms`, default 500: period of the probe.
-    pub pause_sleep_time_ms: u64,
 }
 
 /// Switches that concern the server as a member of an ensemble.
@@ -324,8 +277,6 @@ pub struct EnsembleSettings {
     pub reconfig_enabled: bool,
     /// `readonlymode.enabled`, default false: serve reads when cut off from the quorum. Here it only adds `isro` to the whitelist.
     pub read_only_mode_enabled: bool,
-    /// `ensembleAuthName`, default none: the names that the `ensemble` scheme accepts.
-    pub ensemble_auth_names: Option<BTreeSet<String>>,
 }
 
 impl Settings {
@@ -343,7 +294,6 @@ impl Settings {
             auth: AuthSettings::default(),
             admin: AdminSettings::default(),
             ensemble: EnsembleSettings::default(),
-            initial_config: String::new(),
         }
     }
 
@@ -376,8 +326,6 @@ impl StorageSettings {
             prealloc_size_bytes: 65_536 * 1024,
             force_sync: true,
             fsync_warning_threshold_ms: 1000,
-            flush_delay_ms: 0,
-            max_batch_size: 1000,
             snapshot_compression: SnapshotCompression::Plain,
             trust_empty_snapshot: false,
             digest_enabled: true,
@@ -405,13 +353,7 @@ impl NetworkSettings {
 
 impl Default for SessionSettings {
     fn default() -> Self {
-        Self {
-            tick_time_ms: DEFAULT_TICK_TIME_MS,
-            configured_min_session_timeout_ms: None,
-            configured_max_session_timeout_ms: None,
-            local_sessions_enabled: false,
-            local_sessions_upgrading_enabled: false,
-        }
+        Self { tick_time_ms: DEFAULT_TICK_TIME_MS, configured_min_session_timeout_ms: None, configured_max_session_timeout_ms: None }
     }
 }
 
@@ -419,24 +361,9 @@ impl Default for LimitSettings {
     fn default() -> Self {
         Self {
             jute_max_buffer_bytes: DEFAULT_JUTE_MAX_BUFFER_BYTES,
-            configured_jute_max_buffer_extra_bytes: None,
             global_outstanding_limit: 1000,
             large_request_max_bytes: 100 * 1024 * 1024,
             large_request_threshold_bytes: None,
-        }
-    }
-}
-
-impl Default for RequestThrottleSettings {
-    fn default() -> Self {
-        Self {
-            max_requests: None,
-            stall_time_ms: 100,
-            drop_stale: true,
-            stale_latency_check: false,
-            stale_connection_check: true,
-            shutdown_timeout_ms: 10_000,
-            throttled_op_wait_time_ms: None,
         }
     }
 }
@@ -453,7 +380,6 @@ impl Default for ConnectionThrottleSettings {
             decrease_ratio: 0.0,
             weight_enabled: false,
             global_session_weight: 3,
-            local_session_weight: 1,
             renew_session_weight: 2,
         }
     }
@@ -466,7 +392,6 @@ impl Default for TreeSettings {
             emulate_353_ttl_nodes: false,
             enforce_quota: false,
             skip_acl: false,
-            enable_eager_acl_check: false,
             container_check_interval_ms: 60_000,
             container_max_per_minute: 10_000,
             container_max_never_used_interval_ms: None,
@@ -482,19 +407,12 @@ impl Default for AuthSettings {
 
 impl Default for AdminSettings {
     fn default() -> Self {
-        Self {
-            four_letter_whitelist: FourLetterWhitelist::Only(["srvr".to_owned()].into()),
-            audit_enabled: false,
-            pause_monitor_enabled: false,
-            pause_info_threshold_ms: 1000,
-            pause_warn_threshold_ms: 10_000,
-            pause_sleep_time_ms: 500,
-        }
+        Self { four_letter_whitelist: FourLetterWhitelist::Only(["srvr".to_owned()].into()) }
     }
 }
 
 impl Default for EnsembleSettings {
     fn default() -> Self {
-        Self { server_id: 0, standalone_enabled: true, reconfig_enabled: false, read_only_mode_enabled: false, ensemble_auth_names: None }
+        Self { server_id: 0, standalone_enabled: true, reconfig_enabled: false, read_only_mode_enabled: false }
     }
 }

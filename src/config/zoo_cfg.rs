@@ -57,7 +57,6 @@ fn parse(text: &[u8], file: &Path, environment: &[(String, String)]) -> Result<L
     }
     let mut builder = Builder::new(Settings::new(Path::new(""), 0), Origin::File(file.to_owned()));
     builder.take_all(values);
-    builder.settings.initial_config = String::from_utf8_lossy(text).into_owned();
     builder.finish()
 }
 
@@ -308,6 +307,16 @@ mod tests {
             .expect("accepted");
         assert_eq!(loaded.notices.len(), 5);
         assert!(loaded.notices.iter().all(|notice| !notice.text.contains('x') || notice.key != "ssl.keyStore.password"));
+    }
+
+    #[test]
+    fn a_key_without_effect_says_so() {
+        for line in
+            ["flushDelay=5", "maxBatchSize=9", "request_throttle_stall_time=7", "throttledOpWaitTime=1", "jute.maxbuffer.extrasize=5"]
+        {
+            let notices = with(line).expect("accepted").notices;
+            assert!(notices.len() == 1 && notices[0].text.starts_with("has no effect here: "), "{line}: {notices:?}");
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What all connections of a server share.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::connection_throttle::{ConnectionThrottle, ThrottleSettings};
 use super::link::LargeRequests;
 use super::stats::ServerStats;
 use super::table::ConnectionTable;
@@ -51,23 +53,8 @@ pub struct NetSettings {
     pub auth: AuthRules,
     /// `skipACL`.
     pub skip_acl: bool,
-    /// The token bucket before new sessions, if there is one.
-    pub session_tokens: Option<TokenBucketSettings>,
-}
-
-/// The token bucket of `connection_throttle_*`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TokenBucketSettings {
-    /// Tokens in a full bucket.
-    pub tokens: i64,
-    /// Ms between refills.
-    pub fill_time_ms: i64,
-    /// Tokens of a refill.
-    pub fill_count: i64,
-    /// Tokens that a new session costs.
-    pub new_session_weight: i64,
-    /// Tokens that a resumed session costs.
-    pub renew_session_weight: i64,
+    /// The throttle before new sessions, if there is one.
+    pub connection_throttle: Option<ThrottleSettings>,
 }
 
 /// What all connections share.
@@ -84,32 +71,8 @@ pub struct Context {
     pub settings: NetSettings,
     /// Zero of the monotonic clock.
     pub start: Instant,
-    pub(super) tokens: parking_lot::Mutex<TokenBucket>,
+    pub(super) throttle: parking_lot::Mutex<ConnectionThrottle>,
     pub(super) large: LargeRequests,
-}
-
-/// How full the bucket is.
-#[derive(Debug, Default)]
-pub(super) struct TokenBucket {
-    left: Option<i64>,
-    filled_ms: i64,
-}
-
-impl TokenBucket {
-    /// Takes tokens if there are enough (`BlueThrottle.checkLimit`).
-    fn take(&mut self, settings: &TokenBucketSettings, weight: i64, now_ms: i64) -> bool {
-        let left = self.left.unwrap_or(settings.tokens);
-        let elapsed = now_ms - self.filled_ms;
-        let left = if elapsed > settings.fill_time_ms {
-            self.filled_ms = now_ms;
-            (left + elapsed / settings.fill_time_ms.max(1) * settings.fill_count).min(settings.tokens)
-        } else {
-            left
-        };
-        let granted = left >= weight;
-        self.left = Some(if granted { left - weight } else { left });
-        granted
-    }
 }
 
 impl Context {
@@ -123,7 +86,7 @@ impl Context {
         settings: NetSettings,
         start: Instant,
     ) -> Self {
-        Self { shared, inbox, table, stats, settings, start, tokens: parking_lot::Mutex::default(), large: LargeRequests::default() }
+        Self { shared, inbox, table, stats, settings, start, throttle: parking_lot::Mutex::default(), large: LargeRequests::default() }
     }
 
     /// Ms of the monotonic clock.
@@ -134,21 +97,13 @@ impl Context {
 
     /// Whether the connection throttle lets a handshake pass.
     pub(super) fn admits_session(&self, is_new: bool) -> bool {
-        let Some(settings) = &self.settings.session_tokens else { return true };
+        let Some(settings) = &self.settings.connection_throttle else { return true };
         let weight = if is_new { settings.new_session_weight } else { settings.renew_session_weight };
-        self.tokens.lock().take(settings, weight, self.now_ms())
+        self.throttle.lock().take(settings, weight, self.now_ms(), chance())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_bucket_refills_with_time() {
-        let settings = TokenBucketSettings { tokens: 2, fill_time_ms: 10, fill_count: 1, new_session_weight: 1, renew_session_weight: 1 };
-        let mut bucket = TokenBucket::default();
-        let taken: Vec<bool> = [1, 1, 1, 30, 30, 30].iter().map(|&now| bucket.take(&settings, 1, now)).collect();
-        assert_eq!(taken, [true, true, false, true, true, false]);
-    }
+/// A random number from 0 to 1. The standard library keys its hashes at random.
+fn chance() -> f64 {
+    RandomState::new().hash_one(()) as f64 / u64::MAX as f64
 }

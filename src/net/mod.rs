@@ -1,6 +1,7 @@
 //! Sockets of clients: listeners and connections. Bytes become whole requests, and replies become bytes. It decides nothing about znodes.
 
 mod connection;
+mod connection_throttle;
 mod context;
 mod handshake;
 mod link;
@@ -11,7 +12,8 @@ mod table;
 mod turn;
 
 pub use connection::Connection;
-pub use context::{Context, Inbox, NetSettings, TokenBucketSettings};
+pub use connection_throttle::{DropSettings, ThrottleSettings};
+pub use context::{Context, Inbox, NetSettings};
 pub use listener::{Listener, listen};
 pub use stats::ServerStats;
 pub use table::ConnectionTable;

@@ -1,7 +1,7 @@
 //! From the configuration to what each room is told.
 
 use crate::config::{DigestAlgorithm, Settings, SnapshotCompression};
-use crate::net::{NetSettings, TokenBucketSettings};
+use crate::net::{DropSettings, NetSettings, ThrottleSettings};
 use crate::request::auth::{AuthRules, DigestAlgorithm as Algorithm};
 use crate::request::prepare::WriteRules;
 use crate::storage::Compression;
@@ -59,7 +59,7 @@ pub(super) fn net(settings: &Settings) -> NetSettings {
         enforced_schemes: settings.auth.enforce_schemes.as_ref().map(|schemes| schemes.iter().cloned().collect()),
         auth: auth_rules(settings),
         skip_acl: settings.tree.skip_acl,
-        session_tokens: session_tokens(settings),
+        connection_throttle: connection_throttle(settings),
     }
 }
 
@@ -69,16 +69,23 @@ fn outstanding_max(settings: &Settings) -> usize {
     settings.request_throttle.max_requests.map_or(queued, |limit| queued.min(limit as usize))
 }
 
-fn session_tokens(settings: &Settings) -> Option<TokenBucketSettings> {
+fn connection_throttle(settings: &Settings) -> Option<ThrottleSettings> {
     let throttle = &settings.connection_throttle;
     let tokens = throttle.tokens?;
     let (new, renew) = if throttle.weight_enabled { (throttle.global_session_weight, throttle.renew_session_weight) } else { (1, 1) };
     let scale = if throttle.weight_enabled { i64::from(throttle.global_session_weight) } else { 1 };
-    Some(TokenBucketSettings {
+    let drops = throttle.freeze_time_ms.map(|freeze_time_ms| DropSettings {
+        freeze_time_ms: i64::from(freeze_time_ms),
+        increase: throttle.drop_increase,
+        decrease: throttle.drop_decrease,
+        decrease_ratio: throttle.decrease_ratio,
+    });
+    Some(ThrottleSettings {
         tokens: i64::from(tokens) * scale,
         fill_time_ms: i64::from(throttle.fill_time_ms),
         fill_count: i64::from(throttle.fill_count) * scale,
         new_session_weight: i64::from(new),
         renew_session_weight: i64::from(renew),
+        drops,
     })
 }

@@ -16,10 +16,12 @@ use super::snapshots::{self, SnapshotSettings, Snapshots};
 use super::words::Words;
 use super::{log_thread, purge, settings, timers};
 use crate::config::Settings;
-use crate::ids::SessionId;
+use crate::ids::{SessionId, Zxid};
 use crate::net::{ConnectionTable, Context, Listener, ServerStats, listen};
 use crate::replica::{Replica, ReplicaSettings, Restored, Shared};
-use crate::storage::{Directories, FileSystem, RealFileSystem, Recovered, RecoveryOptions, StorageError, TxnLog, TxnLogOptions, recover};
+use crate::storage::{
+    Directories, FileSystem, RealFileSystem, Recovered, RecoveryOptions, StorageError, TxnLog, TxnLogOptions, directory, recover,
+};
 use crate::tree::data_tree::DataTree;
 
 /// The id that a standalone server puts into its sessions, as Java's does.
@@ -105,6 +107,10 @@ fn restore(fs: &Arc<dyn FileSystem>, directories: &Directories, settings: &Setti
     };
     let mut target = Target(Restored::new(seed, settings::owner_rules(settings), settings.storage.digest_enabled));
     let recovered = recover(fs, &options, &mut target)?;
+    let is_empty = recovered.snapshot.is_none() && recovered.last_zxid == Zxid::ZERO;
+    if is_empty && !settings.storage.db_autocreate {
+        directory::take_empty_marker(fs.as_ref(), directories.snap_dir(), &settings.storage.data_dir)?;
+    }
     if target.0.digest_mismatches() > 0 {
         tracing::error!(
             count = target.0.digest_mismatches(),

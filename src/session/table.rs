@@ -17,6 +17,9 @@ pub struct SessionTable {
     sessions: BTreeMap<SessionId, Entry>,
     expiry: ExpiryQueue,
     next_id: SessionId,
+    tick_time_ms: i64,
+    /// When expiry was looked at last.
+    looked_ms: Option<i64>,
 }
 
 impl SessionTable {
@@ -26,7 +29,7 @@ impl SessionTable {
     pub fn new(server_id: u8, wall_ms: i64, tick_time_ms: i64) -> Self {
         let seed = ((wall_ms << 24) as u64 >> 8) as i64 | i64::from(server_id) << 56;
         let next_id = SessionId(if seed == i64::MIN { seed + 1 } else { seed });
-        Self { sessions: BTreeMap::new(), expiry: ExpiryQueue::new(tick_time_ms), next_id }
+        Self { sessions: BTreeMap::new(), expiry: ExpiryQueue::new(tick_time_ms), next_id, tick_time_ms, looked_ms: None }
     }
 
     /// A fresh session id.
@@ -72,8 +75,15 @@ impl SessionTable {
     }
 
     /// The sessions that nothing was heard of for their timeout. Each is reported until it is removed or closing.
+    ///
+    /// When the last look is more than two ticks ago it was the server that stood still (a stopped process, a paused machine), and what
+    /// clients sent meanwhile lies unread in the sockets: nobody expires before the next tick.
     pub fn expired(&mut self, now_ms: i64) -> Vec<Arc<SessionCell>> {
+        let last_ms = self.looked_ms.replace(now_ms).unwrap_or(now_ms);
         let mut expired = Vec::new();
+        if now_ms - last_ms > 2 * self.tick_time_ms {
+            return expired;
+        }
         for id in self.expiry.due(now_ms) {
             let Some(entry) = self.sessions.get(&id) else { continue };
             let deadline_ms = entry.cell.deadline_ms();
@@ -129,6 +139,18 @@ mod tests {
         assert!(table.expired(7999).is_empty());
         let expired = table.expired(8000);
         assert_eq!(expired.iter().map(|cell| cell.id()).collect::<Vec<_>>(), [SessionId(9)]);
+    }
+
+    #[test]
+    fn nobody_expires_while_the_server_stood_still() {
+        let mut table = SessionTable::new(1, 0, 1000);
+        let heard = table.track(SessionId(1), 4000, 0);
+        table.track(SessionId(2), 4000, 0);
+        assert!(table.expired(1000).is_empty());
+        assert!(table.expired(60_000).is_empty(), "the look is 59 s late");
+        heard.touch(60_500);
+        let expired = table.expired(61_000);
+        assert_eq!(expired.iter().map(|cell| cell.id()).collect::<Vec<_>>(), [SessionId(2)]);
     }
 
     #[test]

@@ -63,6 +63,20 @@ fn open_one(fs: &dyn FileSystem, dir: &Path, create: bool) -> Result<Box<dyn Fil
     held.ok_or_else(|| StorageError::Locked { path: dir.to_path_buf(), lock })
 }
 
+/// With `db.autocreate=false` an empty database is begun only where the operator put the file `initialize`, which allows it once
+/// (`FileTxnSnapLog.restore`). Java's standalone server goes on all the same; an empty mount must not look like an empty database.
+///
+/// # Errors
+/// When there is no such file, or it cannot be removed.
+pub fn take_empty_marker(fs: &dyn FileSystem, snap_dir: &Path, data_dir: &Path) -> Result<(), StorageError> {
+    let marker = data_dir.join("initialize");
+    if !fs.exists(&marker).context("look for", &marker)? {
+        return Err(StorageError::NoDatabase { path: snap_dir.to_path_buf(), marker });
+    }
+    fs.remove(&marker).context("remove", &marker)?;
+    fs.sync_dir(data_dir).context("sync", data_dir)
+}
+
 /// Bytes of the files in a directory.
 ///
 /// # Errors
@@ -70,4 +84,21 @@ fn open_one(fs: &dyn FileSystem, dir: &Path, create: bool) -> Result<Box<dyn Fil
 pub fn size_bytes(fs: &dyn FileSystem, dir: &Path) -> Result<u64, StorageError> {
     let names = fs.list(dir).context("list", dir)?;
     Ok(names.iter().filter_map(|name| fs.len(&dir.join(name)).ok()).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::RealFileSystem;
+
+    #[test]
+    fn the_marker_allows_an_empty_database_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let take = || take_empty_marker(&RealFileSystem, &dir.path().join("version-2"), dir.path());
+        assert!(matches!(take(), Err(StorageError::NoDatabase { .. })));
+        std::fs::write(dir.path().join("initialize"), "").expect("writable");
+        take().expect("allowed");
+        let message = take().expect_err("only once").to_string();
+        assert!(message.contains("db.autocreate=false") && message.contains("initialize"), "{message}");
+    }
 }

@@ -124,6 +124,16 @@ pub enum StorageError {
         /// The directory.
         path: PathBuf,
     },
+    /// There is no database, and none may be made.
+    #[error(
+        "{path} holds no database, and db.autocreate=false forbids to begin an empty one. If this server is new, create the empty file {marker}; if not, its data is missing: check dataDir, dataLogDir and their mounts"
+    )]
+    NoDatabase {
+        /// Where the snapshots would be.
+        path: PathBuf,
+        /// The file that allows an empty database once.
+        marker: PathBuf,
+    },
     /// Another process uses the data directory.
     #[error("data directory {path} is in use: another server holds the lock {lock}. Stop that server, or give this one its own dataDir")]
     Locked {
