@@ -1,5 +1,6 @@
 //! The command line: `paddock server [FILE]`.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -38,7 +39,8 @@ enum Command {
 fn main() -> ExitCode {
     let Arguments { command: Command::Server { arguments } } = Arguments::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "Paddock");
     let loaded = match load(&arguments) {
         Ok(loaded) => loaded,
         Err(error) => {
