@@ -39,6 +39,10 @@ class Link:
                 await self.pump(reader, None)
                 return
             upward_reader, upward = await asyncio.open_connection(*self.server)
+            if writer.transport.is_closing():
+                # It was reset meanwhile. What it sent before must not arrive: it would keep its session alive.
+                upward.transport.abort()
+                return
             self.transports.add(upward.transport)
             await asyncio.gather(self.pump(reader, upward), self.pump(upward_reader, writer))
         except OSError:

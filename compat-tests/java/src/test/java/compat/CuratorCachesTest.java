@@ -7,13 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Collectors;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.api.transaction.CuratorTransactionResult;
 import org.apache.curator.framework.recipes.cache.CuratorCache;
@@ -21,23 +19,15 @@ import org.apache.curator.framework.recipes.cache.CuratorCacheListener;
 import org.apache.curator.framework.recipes.cache.NodeCache;
 import org.apache.curator.framework.recipes.cache.PathChildrenCache;
 import org.apache.curator.framework.recipes.cache.TreeCache;
-import org.apache.curator.framework.recipes.queue.DistributedQueue;
-import org.apache.curator.framework.recipes.queue.QueueBuilder;
-import org.apache.curator.framework.recipes.queue.QueueConsumer;
-import org.apache.curator.framework.recipes.queue.QueueSerializer;
 import org.apache.curator.framework.recipes.watch.PersistentWatcher;
 import org.apache.curator.framework.state.ConnectionState;
-import org.apache.curator.x.discovery.ServiceCache;
-import org.apache.curator.x.discovery.ServiceDiscovery;
-import org.apache.curator.x.discovery.ServiceDiscoveryBuilder;
-import org.apache.curator.x.discovery.ServiceInstance;
 import org.apache.zookeeper.KeeperException;
 import org.apache.zookeeper.Watcher.Event.EventType;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** Curator recipes that mirror the tree, and those that pass things on through it. One client writes, another watches. */
+/** Curator recipes that mirror the tree, and its transactions. One client writes, another watches. */
 @SuppressWarnings("deprecation")
 class CuratorCachesTest {
     private Proxy proxy;
@@ -64,13 +54,7 @@ class CuratorCachesTest {
     /** Cuts the watching client off, lets the other write, and joins them again. */
     private void behindItsBack(Runnable work) throws Exception {
         BlockingQueue<ConnectionState> states = new LinkedBlockingQueue<>();
-        assertTrue(watcher.blockUntilConnected(Support.PATIENCE_SECONDS, TimeUnit.SECONDS));
-        watcher.getConnectionStateListenable().addListener((client, state) -> {
-            // The first connection may be told late, by the thread of the listeners.
-            if (state != ConnectionState.CONNECTED) {
-                states.add(state);
-            }
-        });
+        Support.followConnection(watcher, states);
         proxy.cut();
         assertEquals(ConnectionState.SUSPENDED, states.poll(Support.PATIENCE_SECONDS, TimeUnit.SECONDS));
         work.run();
@@ -202,89 +186,5 @@ class CuratorCachesTest {
         assertThrows(KeeperException.BadVersionException.class, () -> watcher.transaction().forOperations(
             watcher.transactionOp().delete().forPath("/top/t"), watcher.transactionOp().check().withVersion(9).forPath("/top")));
         assertEquals("2", text(writer.getData().forPath("/top/t")));
-    }
-
-    private static final class Consumer implements QueueConsumer<String> {
-        final BlockingQueue<String> taken = new LinkedBlockingQueue<>();
-
-        @Override
-        public void consumeMessage(String message) {
-            taken.add(message);
-        }
-
-        @Override
-        public void stateChanged(CuratorFramework client, ConnectionState state) {
-            // The test counts messages only.
-        }
-    }
-
-    private static final QueueSerializer<String> TEXT = new QueueSerializer<>() {
-        @Override
-        public byte[] serialize(String item) {
-            return bytes(item);
-        }
-
-        @Override
-        public String deserialize(byte[] data) {
-            return text(data);
-        }
-    };
-
-    @Test
-    void queueGivesEachMessageToOne() throws Exception {
-        Consumer one = new Consumer();
-        Consumer two = new Consumer();
-        try (DistributedQueue<String> left = QueueBuilder.builder(writer, one, TEXT, "/queue").lockPath("/queue-locks").buildQueue();
-                DistributedQueue<String> right = QueueBuilder.builder(watcher, two, TEXT, "/queue").lockPath("/queue-locks").buildQueue()) {
-            left.start();
-            right.start();
-            for (int i = 0; i < 40; i++) {
-                (i % 2 == 0 ? left : right).put("m" + i);
-            }
-            Support.await("all taken", () -> one.taken.size() + two.taken.size() >= 40);
-            Support.await("the queue is empty", () -> writer.getChildren().forPath("/queue").isEmpty());
-        }
-        List<String> all = new ArrayList<>(one.taken);
-        all.addAll(two.taken);
-        assertEquals(40, all.size(), "a message was given twice");
-        assertEquals(40, Set.copyOf(all).size());
-    }
-
-    private static ServiceInstance<Void> instance(int port) throws Exception {
-        return ServiceInstance.<Void>builder().name("web").address("127.0.0.1").port(port).build();
-    }
-
-    private static ServiceDiscovery<Void> discovery(CuratorFramework client) throws Exception {
-        ServiceDiscovery<Void> made = ServiceDiscoveryBuilder.builder(Void.class).client(client).basePath("/services").build();
-        made.start();
-        return made;
-    }
-
-    private static Set<Integer> ports(ServiceCache<Void> cache) {
-        return cache.getInstances().stream().map(ServiceInstance::getPort).collect(Collectors.toSet());
-    }
-
-    @Test
-    void servicesAreFound() throws Exception {
-        try (ServiceDiscovery<Void> offering = discovery(writer); ServiceDiscovery<Void> looking = discovery(watcher)) {
-            ServiceInstance<Void> first = instance(1001);
-            offering.registerService(first);
-            ServiceInstance<Void> second = instance(1002);
-            offering.registerService(second);
-            try (ServiceCache<Void> cache = looking.serviceCacheBuilder().name("web").build()) {
-                cache.start();
-                Support.await("both found", () -> ports(cache).equals(Set.of(1001, 1002)));
-                assertTrue(looking.queryForNames().contains("web"));
-                offering.unregisterService(first);
-                Support.await("one left", () -> ports(cache).equals(Set.of(1002)));
-                long old = writer.getZookeeperClient().getZooKeeper().getSessionId();
-                Support.expire(writer);
-                Support.await("registered again in a new session", () -> {
-                    var stat = watcher.checkExists().forPath("/services/web/" + second.getId());
-                    return stat != null && stat.getEphemeralOwner() != old;
-                });
-                Support.await("found again", () -> ports(cache).equals(Set.of(1002)));
-            }
-        }
     }
 }

@@ -161,8 +161,7 @@ class CuratorLeaderTest {
     void listenerHearsOfALostSession() throws Exception {
         BlockingQueue<ConnectionState> states = new LinkedBlockingQueue<>();
         try (Proxy proxy = new Proxy(); CuratorFramework client = Support.curator(namespace, proxy.address(), LOST_SESSION_MS)) {
-            client.getConnectionStateListenable().addListener((source, state) -> states.add(state));
-            assertEquals(ConnectionState.CONNECTED, states.poll(Support.PATIENCE_SECONDS, TimeUnit.SECONDS));
+            Support.followConnection(client, states);
             client.create().withMode(CreateMode.EPHEMERAL).forPath("/mine");
             long session = client.getZookeeperClient().getZooKeeper().getSessionId();
             proxy.dropAll();

@@ -15,7 +15,7 @@ import java.util.concurrent.ConcurrentHashMap;
 final class Proxy implements Closeable {
     private final ServerSocket listener = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
     private final Set<Socket> sockets = ConcurrentHashMap.newKeySet();
-    private volatile boolean open = true;
+    private boolean open = true;
 
     Proxy() throws IOException {
         daemon(this::accept);
@@ -26,18 +26,18 @@ final class Proxy implements Closeable {
     }
 
     /** Drops every connection and refuses new ones until {@link #mend()}. */
-    void cut() {
+    synchronized void cut() {
         open = false;
         dropAll();
     }
 
     /** Drops every connection; the client may come back at once. */
-    void dropAll() {
+    synchronized void dropAll() {
         sockets.forEach(Proxy::drop);
         sockets.clear();
     }
 
-    void mend() {
+    synchronized void mend() {
         open = true;
     }
 
@@ -59,17 +59,26 @@ final class Proxy implements Closeable {
 
     private void join(Socket client) throws IOException {
         Socket server = new Socket();
-        sockets.add(client);
-        sockets.add(server);
+        if (!admit(client, server)) {
+            return;
+        }
         String[] address = Support.ADDRESS.split(":");
         server.connect(new InetSocketAddress(address[0], Integer.parseInt(address[1])));
         client.setTcpNoDelay(true);
         server.setTcpNoDelay(true);
         daemon(() -> pump(client, server));
         daemon(() -> pump(server, client));
-        if (!open) {
-            dropAll();
+    }
+
+    /** Not a byte may pass while the wire is cut: a request to reconnect would keep the session alive. */
+    private synchronized boolean admit(Socket client, Socket server) {
+        if (open) {
+            sockets.add(client);
+            sockets.add(server);
+        } else {
+            drop(client);
         }
+        return open;
     }
 
     private void pump(Socket from, Socket to) {

@@ -1,14 +1,17 @@
 package compat;
 
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assertions.fail;
 
 import java.nio.charset.StandardCharsets;
+import java.util.Queue;
 import java.util.UUID;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.CuratorFrameworkFactory;
+import org.apache.curator.framework.state.ConnectionState;
 import org.apache.curator.retry.RetryNTimes;
 import org.apache.zookeeper.CreateMode;
 import org.apache.zookeeper.KeeperException;
@@ -99,6 +102,16 @@ final class Support {
             .retryPolicy(new RetryNTimes(50, 100)).build();
         client.start();
         return client;
+    }
+
+    /** Collects the states of a connection after the first one, which may be told before or after this call. */
+    static void followConnection(CuratorFramework client, Queue<ConnectionState> states) throws Exception {
+        assertTrue(client.blockUntilConnected(PATIENCE_SECONDS, TimeUnit.SECONDS));
+        client.getConnectionStateListenable().addListener((source, state) -> {
+            if (state != ConnectionState.CONNECTED) {
+                states.add(state);
+            }
+        });
     }
 
     static String freshNamespace() {
