@@ -191,9 +191,18 @@ fn client_address(settings: &Settings) -> Result<SocketAddr, std::io::Error> {
     match &settings.network.client_port_address {
         None => Ok(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)),
         Some(host) => {
-            let found = (host.as_str(), port).to_socket_addrs()?.next();
+            let found = (without_needless_zone(host), port).to_socket_addrs()?.next();
             found.ok_or_else(|| std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address"))
         }
+    }
+}
+
+/// `::1%lo` as `::1`: a zone means something for link-local addresses only, and the system's resolver refuses it for others. The JVM,
+/// which prints addresses so, takes them back.
+fn without_needless_zone(host: &str) -> &str {
+    match host.split_once('%') {
+        Some((address, _)) if address.parse::<Ipv6Addr>().is_ok_and(|parsed| !parsed.is_unicast_link_local()) => address,
+        _ => host,
     }
 }
 
@@ -235,4 +244,25 @@ async fn serve(
         _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_with_a_zone_can_be_bound() {
+        for (host, bare) in [
+            ("::1%lo", "::1"),
+            ("0:0:0:0:0:0:0:1%1", "0:0:0:0:0:0:0:1"),
+            ("fe80::1%eth0", "fe80::1%eth0"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("name%with-percent", "name%with-percent"),
+        ] {
+            assert_eq!(without_needless_zone(host), bare);
+        }
+        let mut settings = Settings::embedded_default(std::path::Path::new("data"));
+        settings.network.client_port_address = Some("0:0:0:0:0:0:0:1%lo".to_owned());
+        assert_eq!(client_address(&settings).map(|address| address.ip()).ok(), Some(IpAddr::V6(Ipv6Addr::LOCALHOST)));
+    }
 }
