@@ -16,6 +16,7 @@ pub struct Reader<'a> {
     rest: &'a [u8],
     frame_length: usize,
     length_max: usize,
+    is_written_by_server: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -30,7 +31,13 @@ impl<'a> Reader<'a> {
     #[inline]
     #[must_use]
     pub fn with_limit(bytes: &'a [u8], length_max: usize) -> Self {
-        Self { rest: bytes, frame_length: bytes.len(), length_max }
+        Self { rest: bytes, frame_length: bytes.len(), length_max, is_written_by_server: false }
+    }
+
+    /// The same for bytes that a server wrote: a ustring then has its surrogate pairs joined (see [`text::decode_written`]).
+    #[must_use]
+    pub fn written_by_server(self) -> Self {
+        Self { is_written_by_server: true, ..self }
     }
 
     /// How many bytes have been read.
@@ -153,7 +160,8 @@ impl<'a> Reader<'a> {
     /// As for [`Self::read_buffer`].
     #[inline]
     pub fn read_ustring(&mut self) -> Result<Option<Cow<'a, str>>, DecodeError> {
-        self.read_buffer().map(|bytes| bytes.map(text::decode_lenient))
+        let decode = if self.is_written_by_server { text::decode_written } else { text::decode_lenient };
+        self.read_buffer().map(|bytes| bytes.map(decode))
     }
 
     /// A vector, whose elements `read_element` takes one by one. `None` is null (count −1); any other negative count is an

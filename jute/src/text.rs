@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 /// The first byte of a UTF-8 sequence of four bytes is at least this; no other byte of valid UTF-8 is.
 const LEAD_OF_FOUR: u8 = 0xf0;
+/// Length of a code point above U+FFFF as it leaves a server.
+const SURROGATE_PAIR_BYTES: usize = 6;
 
 /// Decodes UTF-8 as Java does: valid text is borrowed, and what is malformed becomes U+FFFD, one for each part that Java replaces.
 #[inline]
@@ -14,18 +16,39 @@ const LEAD_OF_FOUR: u8 = 0xf0;
 pub fn decode_lenient(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(replace_malformed(bytes)),
+        Err(_) => Cow::Owned(replace_malformed(bytes, |_| None)),
     }
 }
 
+/// Decodes text that a server wrote: as [`decode_lenient`], but a pair of surrogates is the code point that it came from. Java
+/// replaces it here too, so that what it read from a client is another text after a restart.
+#[inline]
+#[must_use]
+pub fn decode_written(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(replace_malformed(bytes, surrogate_pair)),
+    }
+}
+
+/// The code point whose two surrogates, three bytes each, are at the front of `rest`.
+fn surrogate_pair(rest: &[u8]) -> Option<char> {
+    let [0xed, high @ 0xa0..=0xaf, middle @ 0x80..=0xbf, 0xed, low @ 0xb0..=0xbf, last @ 0x80..=0xbf, ..] = *rest else { return None };
+    let unit = |second: u8, third: u8| 0xd000 | u16::from(second & 0x3f) << 6 | u16::from(third & 0x3f);
+    char::decode_utf16([unit(high, middle), unit(low, last)]).next()?.ok()
+}
+
 #[cold]
-fn replace_malformed(bytes: &[u8]) -> String {
+fn replace_malformed(bytes: &[u8], pair: impl Fn(&[u8]) -> Option<char>) -> String {
     let mut text = String::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some(chunk) = rest.utf8_chunks().next() {
         text.push_str(chunk.valid());
         rest = &rest[chunk.valid().len()..];
-        if !chunk.invalid().is_empty() {
+        if let Some(joined) = pair(rest) {
+            text.push(joined);
+            rest = &rest[SURROGATE_PAIR_BYTES..];
+        } else if !chunk.invalid().is_empty() {
             text.push(char::REPLACEMENT_CHARACTER);
             rest = &rest[malformed_length(rest, chunk.invalid().len())..];
         }

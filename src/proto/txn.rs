@@ -69,7 +69,7 @@ impl<'a> Txn<'a> {
     /// # Errors
     /// When the bytes are not a txn that a ZooKeeper server writes.
     pub fn decode(payload: &'a [u8]) -> Result<Self, TxnError> {
-        let mut reader = Reader::new(payload);
+        let mut reader = Reader::new(payload).written_by_server();
         let header = TxnHeader::decode(&mut reader)?;
         let body = Body::decode(OpCode(header.type_), &mut reader)?;
         let digest = if reader.remaining() >= DIGEST_BYTES { Some(TxnDigest::decode(&mut reader)?) } else { None };
@@ -134,7 +134,7 @@ fn decode_multi<'a>(reader: &mut Reader<'a>) -> Result<Vec<(OpCode, Body<'a>)>, 
         if kind == OpCode::MULTI.0 {
             return Err(TxnError::UnknownType(kind));
         }
-        let mut reader = Reader::new(data.unwrap_or_default());
+        let mut reader = Reader::new(data.unwrap_or_default()).written_by_server();
         Ok((OpCode(kind), Body::decode(OpCode(kind), &mut reader)?))
     };
     ops.unwrap_or_default().into_iter().map(decode).collect()

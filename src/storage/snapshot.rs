@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jute::text::decode_written;
+
 use super::error::{IoContext, StorageError};
 use super::fs::{File, FileSystem};
 use super::layout::{
@@ -256,7 +258,7 @@ impl Body {
 
     fn string(&mut self) -> Result<Option<String>, String> {
         let Some(length) = self.length()? else { return Ok(None) };
-        Ok(Some(String::from_utf8_lossy(self.take(length)?).into_owned()))
+        Ok(Some(decode_written(self.take(length)?).into_owned()))
     }
 
     fn read_all(&mut self, visitor: &mut impl SnapshotVisitor) -> Result<Sections, String> {
@@ -290,7 +292,7 @@ impl Body {
         loop {
             let length = self.length()?.ok_or("a znode without a path")?;
             path.clear();
-            path.push_str(&String::from_utf8_lossy(self.take(length)?));
+            path.push_str(&decode_written(self.take(length)?));
             if path == "/" {
                 return Ok(());
             }

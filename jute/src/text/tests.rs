@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{cesu8_length, decode_lenient, has_supplementary, write_cesu8};
+use super::{cesu8_length, decode_lenient, decode_written, has_supplementary, write_cesu8};
 
 /// Bytes, and what `new String(bytes, UTF_8)` of JDK 17 makes of them; `?` stands for U+FFFD.
 const JAVA: [(&[u8], &str); 34] = [
@@ -53,6 +53,17 @@ fn malformed_text_reads_as_in_java() {
     for (bytes, expected) in JAVA {
         assert_eq!(decode_lenient(bytes), expected.replace('?', "\u{fffd}"), "{bytes:02x?}");
     }
+}
+
+#[test]
+fn text_of_a_server_has_its_surrogates_joined() {
+    for text in ["\u{1f600}", "a\u{10000}\u{10ffff}\u{e9}", "\u{fffd}"] {
+        assert_eq!(decode_written(&written(text)), text);
+    }
+    for (bytes, expected) in JAVA.iter().filter(|(bytes, _)| *bytes != b"\xed\xa0\xbd\xed\xb8\x80") {
+        assert_eq!(decode_written(bytes), expected.replace('?', "\u{fffd}"), "{bytes:02x?}");
+    }
+    assert_eq!(decode_written(b"\xed\xb8\x80\xed\xa0\xbdA"), "\u{fffd}\u{fffd}A");
 }
 
 #[test]
