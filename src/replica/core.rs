@@ -267,8 +267,7 @@ impl Replica {
         match self.sessions.get(id) {
             Some(cell) if password::matches(id, given) && !cell.is_closing() => {
                 let cell = Arc::clone(cell);
-                cell.set_timeout_ms(timeout_ms);
-                cell.touch(now.monotonic_ms);
+                self.sessions.resume(id, timeout_ms, now.monotonic_ms);
                 self.sessions.bind(id, Some(connection));
                 effects.session_opened(connection, cell);
             }

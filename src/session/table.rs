@@ -10,6 +10,8 @@ use crate::ids::{ConnectionId, SessionId};
 struct Entry {
     cell: Arc<SessionCell>,
     connection: Option<ConnectionId>,
+    /// The deadline that it stands in the expiry queue for; it may stand there for later ones too, which no longer count.
+    scheduled_ms: i64,
 }
 
 /// The sessions, the connection of each, and their expiry.
@@ -46,10 +48,22 @@ impl SessionTable {
     /// A session begins, or is known from the log: it has its whole timeout from `now_ms` on.
     pub fn track(&mut self, id: SessionId, timeout_ms: i32, now_ms: i64) -> Arc<SessionCell> {
         let cell = Arc::new(SessionCell::new(id, timeout_ms, now_ms));
-        let connection = None;
-        self.sessions.insert(id, Entry { cell: Arc::clone(&cell), connection });
-        self.expiry.schedule(id, cell.deadline_ms());
+        let scheduled_ms = cell.deadline_ms();
+        self.sessions.insert(id, Entry { cell: Arc::clone(&cell), connection: None, scheduled_ms });
+        self.expiry.schedule(id, scheduled_ms);
         cell
+    }
+
+    /// A session goes on with another timeout, which may end it earlier than the one before would have.
+    pub fn resume(&mut self, id: SessionId, timeout_ms: i32, now_ms: i64) {
+        let Some(entry) = self.sessions.get_mut(&id) else { return };
+        entry.cell.set_timeout_ms(timeout_ms);
+        entry.cell.touch(now_ms);
+        let deadline_ms = entry.cell.deadline_ms();
+        if self.expiry.bucket(deadline_ms) < self.expiry.bucket(entry.scheduled_ms) {
+            entry.scheduled_ms = deadline_ms;
+            self.expiry.schedule(id, deadline_ms);
+        }
     }
 
     /// A session has ended.
@@ -85,9 +99,13 @@ impl SessionTable {
             return expired;
         }
         for id in self.expiry.due(now_ms) {
-            let Some(entry) = self.sessions.get(&id) else { continue };
+            let Some(entry) = self.sessions.get_mut(&id) else { continue };
+            if self.expiry.bucket(entry.scheduled_ms) > now_ms {
+                continue;
+            }
             let deadline_ms = entry.cell.deadline_ms();
             if self.expiry.bucket(deadline_ms) > now_ms {
+                entry.scheduled_ms = deadline_ms;
                 self.expiry.schedule(id, deadline_ms);
             } else if !entry.cell.is_closing() {
                 expired.push(Arc::clone(&entry.cell));
@@ -151,6 +169,30 @@ mod tests {
         heard.touch(60_500);
         let expired = table.expired(61_000);
         assert_eq!(expired.iter().map(|cell| cell.id()).collect::<Vec<_>>(), [SessionId(2)]);
+    }
+
+    #[test]
+    fn a_session_resumed_with_a_shorter_timeout_ends_earlier() {
+        let mut table = SessionTable::new(1, 0, 1000);
+        table.track(SessionId(9), 30_000, 0);
+        table.resume(SessionId(9), 4000, 500);
+        assert!(table.expired(4999).is_empty());
+        assert_eq!(table.expired(5000).len(), 1);
+        table.remove(SessionId(9));
+        assert!(table.expired(31_000).is_empty());
+    }
+
+    #[test]
+    fn a_session_that_stands_in_the_queue_twice_is_looked_at_once() {
+        let mut table = SessionTable::new(1, 0, 1000);
+        let cell = table.track(SessionId(9), 30_000, 0);
+        table.resume(SessionId(9), 4000, 500);
+        for now_ms in (1000..60_000).step_by(1000) {
+            cell.touch(now_ms);
+            assert!(table.expired(now_ms).is_empty(), "at {now_ms}");
+        }
+        let waiting: usize = (0..100).map(|second| table.expiry.due(60_000 + second * 1000).len()).sum();
+        assert_eq!(waiting, 1);
     }
 
     #[test]
