@@ -75,8 +75,8 @@ fn cons_lists_connections_in_full() {
         ask("cons", &FakeServer::busy()),
         " /127.0.0.1:45056[1](queued=0,recved=27,sent=27,sid=0x100000e605f0000,lop=SETD,est=1795479884150,to=10000,lcxid=0x1a,\
          lzxid=0x1a,lresp=1201029,llat=1,minlat=0,avglat=3,maxlat=16)\n /127.0.0.1:45124[0](queued=0,recved=1,sent=0)\n \
-         /127.0.0.1:45064[1](queued=2,recved=5,sent=6,sid=0x100000e605f0001,lop=NA,est=1795479884178,to=20000,\
-         lzxid=0xffffffffffffffff,lresp=0,llat=0,minlat=0,avglat=0,maxlat=0)\n\n"
+         /127.0.0.1:45064[1](queued=2,recved=5,sent=6,sid=0x100000e605f0001,lop=null,est=1795479884178,to=20000,\
+         lcxid=0x0,lzxid=0x0,lresp=0,llat=0,minlat=0,avglat=0,maxlat=0)\n\n"
     );
     let mut nobody = FakeServer::empty();
     nobody.connections.clear();

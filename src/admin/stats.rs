@@ -147,16 +147,16 @@ pub struct Reply {
 }
 
 impl ConnectionStats {
-    /// Statistics of a connection accepted at a time in milliseconds since 1970.
+    /// Statistics of a connection accepted at a time in milliseconds since 1970. Java has null and zeros until the first reply.
     #[must_use]
     pub fn new(established_epoch_ms: i64) -> Self {
         Self {
             received: 0,
             sent: 0,
             established_epoch_ms,
-            last_operation: "NA",
-            last_cxid: -1,
-            last_zxid: Zxid(-1),
+            last_operation: "null",
+            last_cxid: 0,
+            last_zxid: Zxid::ZERO,
             last_response_ms: 0,
             last_latency_ms: 0,
             latency_min_ms: i64::MAX,
@@ -182,9 +182,10 @@ impl ConnectionStats {
         self.latency_sum_ms += latency_ms;
     }
 
-    /// Forgets everything but when the connection was accepted, as `crst` does.
+    /// Forgets everything but when the connection was accepted, as `crst` does; what was last is then unknown instead of null.
     pub fn reset(&mut self) {
-        *self = Self::new(self.established_epoch_ms);
+        let fresh = Self::new(self.established_epoch_ms);
+        *self = Self { last_operation: "NA", last_cxid: -1, last_zxid: Zxid(-1), ..fresh };
     }
 
     /// The connection as the words show it. `session` is its id and timeout in milliseconds, `None` before the handshake.

@@ -74,7 +74,8 @@ pub struct ConnectionView {
 pub struct ConnectionSessionView {
     /// The session.
     pub session_id: SessionId,
-    /// Name of the last operation answered, see [`last_operation_name`](super::last_operation_name); `NA` before the first.
+    /// Name of the last operation answered, see [`last_operation_name`](super::last_operation_name); `null` before the first,
+    /// `NA` after a reset.
     pub last_operation: &'static str,
     /// When the connection was accepted, in milliseconds since 1970.
     pub established_epoch_ms: i64,
