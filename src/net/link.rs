@@ -47,8 +47,8 @@ pub(super) async fn serve(connection: Arc<Connection>, mut reader: OwnedReadHalf
         match phase {
             Phase::Closed => break,
             Phase::Closing if connection.state.lock().output.is_idle() => {
-                linger(&connection, reader).await;
                 end(&connection);
+                linger(reader).await;
                 return;
             }
             _ => {}
@@ -150,16 +150,14 @@ fn shrink(kept: &mut Vec<u8>) {
     }
 }
 
-/// Everything is written: says so, and drains what the client still sends for a moment.
-async fn linger(connection: &Connection, mut reader: OwnedReadHalf) {
-    connection.shutdown();
+/// Everything is written and the peer knows: drains what the client still sends for a moment.
+async fn linger(mut reader: OwnedReadHalf) {
     let mut drained = [0; 1024];
     let _ = timeout(LINGER, async { while reader.read(&mut drained).await.is_ok_and(|read| read > 0) {} }).await;
 }
 
-/// Takes the connection out of everything that knows it.
+/// Takes the connection out of everything that knows it, then tells the peer: a client that comes back at once is not counted twice.
 fn end(connection: &Connection) {
-    connection.shutdown();
     let (session, writes, large) = connection.abandon();
     let context = &connection.context;
     context.stats.end(writes);
@@ -172,6 +170,7 @@ fn end(connection: &Connection) {
     if let Some(session) = session {
         context.inbox.submit(vec![Input::Disconnected { connection: connection.id(), session }]);
     }
+    connection.shutdown();
 }
 
 /// Bytes of large requests under way in the whole server.

@@ -228,8 +228,10 @@ impl Connection {
         if op == OpCode::SASL {
             // Not configured: success with a null token, which clients take for "no SASL here" (client-protocol.md §8.7).
             match GetSaslRequest::decode(&mut reader) {
-                Ok(_) => self.queue_frame(state, xid, Zxid::ZERO, ErrorCode::OK, &SetSaslResponse { token: None }.to_vec(), false),
-                Err(_) => state.phase = Phase::Closed,
+                Ok(GetSaslRequest { token: Some(_) }) => {
+                    self.queue_frame(state, xid, Zxid::ZERO, ErrorCode::OK, &SetSaslResponse { token: None }.to_vec(), false);
+                }
+                Ok(GetSaslRequest { token: None }) | Err(_) => state.phase = Phase::Closed,
             }
             return;
         }
