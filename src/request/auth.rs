@@ -55,11 +55,13 @@ impl DigestAlgorithm {
     }
 }
 
-/// `user:base64(hash(user:password))`. Without a colon the whole text is the user.
+/// `user:base64(hash(user:password))`. Without a colon the whole text is the user. As in Java the credentials are text before they
+/// are hashed: what is no UTF-8 counts as U+FFFD.
 #[must_use]
 pub fn digest_id(algorithm: DigestAlgorithm, credentials: &[u8]) -> String {
-    let user = credentials.split(|&byte| byte == b':').next().unwrap_or_default();
-    format!("{}:{}", String::from_utf8_lossy(user), STANDARD.encode(algorithm.hash(credentials)))
+    let text = jute::text::decode_lenient(credentials);
+    let user = text.split(':').next().unwrap_or_default();
+    format!("{user}:{}", STANDARD.encode(algorithm.hash(text.as_bytes())))
 }
 
 impl AuthRules {
@@ -84,13 +86,15 @@ impl AuthRules {
     /// # Errors
     /// INVALIDACL for an empty list or an invalid entry; MARSHALLINGERROR where Java runs into a null.
     pub fn fix_up(&self, acl: &Option<Vec<Acl<'_>>>, identities: &[Identity]) -> Result<Vec<AclEntry>, ErrorCode> {
-        let mut fixed: Vec<AclEntry> = Vec::new();
+        let mut distinct: Vec<&Acl<'_>> = Vec::new();
         for entry in acl.iter().flatten() {
-            for allowed in self.fix_up_entry(entry, identities)? {
-                if !fixed.contains(&allowed) {
-                    fixed.push(allowed);
-                }
+            if !is_repeated(entry, &distinct)? {
+                distinct.push(entry);
             }
+        }
+        let mut fixed = Vec::new();
+        for entry in distinct {
+            fixed.extend(self.fix_up_entry(entry, identities)?);
         }
         if fixed.is_empty() { Err(ErrorCode::INVALID_ACL) } else { Ok(fixed) }
     }
@@ -102,22 +106,45 @@ impl AuthRules {
             let mine: Vec<AclEntry> = identities.iter().filter(|identity| self.is_authenticated(identity)).map(allow).collect();
             return if mine.is_empty() { Err(ErrorCode::INVALID_ACL) } else { Ok(mine) };
         }
+        if scheme != "world" && !self.provides(scheme) {
+            return Err(ErrorCode::INVALID_ACL);
+        }
         let Some(id) = entry.id.id.as_deref() else { return Err(ErrorCode::MARSHALLING_ERROR) };
-        if self.is_valid_id(scheme, id) { Ok(vec![allow(&Identity::new(scheme, id))]) } else { Err(ErrorCode::INVALID_ACL) }
+        if is_valid_id(scheme, id) { Ok(vec![allow(&Identity::new(scheme, id))]) } else { Err(ErrorCode::INVALID_ACL) }
     }
 
     fn is_authenticated(&self, identity: &Identity) -> bool {
         identity.scheme == "digest" && self.digest_enabled
     }
 
-    fn is_valid_id(&self, scheme: &str, id: &str) -> bool {
-        match scheme {
-            "world" => id == "anyone",
-            "digest" => self.digest_enabled && is_valid_digest(id),
-            "ip" => parse_ip_pattern(id).is_some(),
-            _ => false,
+    fn provides(&self, scheme: &str) -> bool {
+        scheme == "ip" || scheme == "digest" && self.digest_enabled
+    }
+}
+
+fn is_valid_id(scheme: &str, id: &str) -> bool {
+    match scheme {
+        "world" => id == "anyone",
+        "digest" => is_valid_digest(id),
+        "ip" => parse_ip_pattern(id).is_some(),
+        _ => false,
+    }
+}
+
+/// Whether an entry is among those before it. Java compares permissions, scheme and id in this order, and runs into a null that it
+/// meets in `entry`.
+fn is_repeated(entry: &Acl<'_>, before: &[&Acl<'_>]) -> Result<bool, ErrorCode> {
+    for other in before.iter().filter(|other| other.perms == entry.perms) {
+        let scheme = entry.id.scheme.as_deref().ok_or(ErrorCode::MARSHALLING_ERROR)?;
+        if other.id.scheme.as_deref() != Some(scheme) {
+            continue;
+        }
+        let id = entry.id.id.as_deref().ok_or(ErrorCode::MARSHALLING_ERROR)?;
+        if other.id.id.as_deref() == Some(id) {
+            return Ok(true);
         }
     }
+    Ok(false)
 }
 
 /// Java's `id.split(":")` drops empty parts at the end; exactly two must remain.
@@ -157,6 +184,7 @@ mod tests {
         ] {
             assert_eq!(digest_id(DigestAlgorithm::Sha1, credentials.as_bytes()), id);
         }
+        assert_eq!(digest_id(DigestAlgorithm::Sha1, b"\xff:\xfe"), "\u{fffd}:ipNoT9MRIoSM4DrYkmqaDGEYOsE=");
     }
 
     #[test]
@@ -171,7 +199,10 @@ mod tests {
         {
             assert_eq!(fixed(Some(scheme), Some(id)), Err(ErrorCode::INVALID_ACL), "{scheme}:{id}");
         }
-        assert_eq!(fixed(Some("world"), None), Err(ErrorCode::MARSHALLING_ERROR));
+        for scheme in ["world", "digest", "ip"] {
+            assert_eq!(fixed(Some(scheme), None), Err(ErrorCode::MARSHALLING_ERROR), "{scheme} without an id");
+        }
+        assert_eq!(fixed(Some("bogus"), None), Err(ErrorCode::INVALID_ACL));
         assert_eq!(fixed(None, Some("x")), Err(ErrorCode::INVALID_ACL));
         assert_eq!(rules.fix_up(&None, &[]), Err(ErrorCode::INVALID_ACL));
     }
@@ -181,6 +212,23 @@ mod tests {
         let who = [Identity::new("ip", "127.0.0.1"), Identity::new("digest", "u:h")];
         let fixed = AuthRules::default().fix_up(&acl(Some("auth"), None), &who).expect("one identity");
         assert_eq!(fixed, [AclEntry { perms: 31, who: Identity::new("digest", "u:h") }]);
+    }
+
+    /// Java drops repeated entries before it expands `auth`, and only compares what has the same permissions.
+    #[test]
+    fn repeated_entries_count_once() {
+        let who = [Identity::new("digest", "u:h")];
+        let entry = |perms, scheme: Option<&'static str>, id: Option<&'static str>| Acl {
+            perms,
+            id: Id { scheme: scheme.map(Into::into), id: id.map(Into::into) },
+        };
+        let count = |entries: &[Acl<'static>]| AuthRules::default().fix_up(&Some(entries.to_vec()), &who).map(|fixed| fixed.len());
+        let anyone = entry(31, Some("world"), Some("anyone"));
+        assert_eq!(count(&[anyone.clone(), anyone.clone()]), Ok(1));
+        assert_eq!(count(&[entry(31, Some("auth"), Some("a")), entry(31, Some("auth"), Some("b"))]), Ok(2));
+        assert_eq!(count(&[anyone.clone(), entry(31, None, Some("x"))]), Err(ErrorCode::MARSHALLING_ERROR));
+        assert_eq!(count(&[anyone.clone(), entry(1, None, Some("x"))]), Err(ErrorCode::INVALID_ACL));
+        assert_eq!(count(&[entry(31, Some("auth"), None), entry(31, Some("auth"), None)]), Err(ErrorCode::MARSHALLING_ERROR));
     }
 
     #[test]

@@ -28,6 +28,20 @@ pub enum Write<'a> {
     CloseSession,
 }
 
+impl Write<'_> {
+    /// Whether this is a write of one znode that names none.
+    fn lacks_path(&self) -> bool {
+        match self {
+            Self::Create(_, request) => request.path.is_none(),
+            Self::Delete(request) => request.path.is_none(),
+            Self::SetData(request) => request.path.is_none(),
+            Self::SetAcl(request) => request.path.is_none(),
+            Self::Check(request) => request.path.is_none(),
+            Self::Multi(_) | Self::Reconfig(_) | Self::CloseSession => false,
+        }
+    }
+}
+
 /// Why a body is not a write.
 #[derive(Debug, Error, PartialEq)]
 pub enum WriteError {
@@ -43,6 +57,9 @@ pub enum WriteError {
     /// A create in a multi with flags or a TTL that do not fit.
     #[error("create flags {0} do not fit their op code")]
     Flags(i32),
+    /// An op of a multi without a path: Java runs into the null before it checks any op.
+    #[error("null path in a multi")]
+    NullPath,
     /// A create in a multi without an ACL: Java runs into the null before it takes a zxid.
     #[error("null ACL in a multi")]
     NullAcl,
@@ -88,7 +105,7 @@ fn decode_multi<'a>(reader: &mut Reader<'a>) -> Result<Write<'a>, WriteError> {
     loop {
         let header = records::MultiHeader::decode(reader)?;
         if header.done {
-            return Ok(Write::Multi(ops));
+            return if ops.iter().any(Write::lacks_path) { Err(WriteError::NullPath) } else { Ok(Write::Multi(ops)) };
         }
         if ops.len() == MULTI_OPS_MAX {
             return Err(WriteError::TooManyOps);
@@ -167,6 +184,13 @@ mod tests {
             let Ok(Write::Multi(ops)) = decode(OpCode::MULTI, &body) else { panic!("a valid multi") };
             assert!(matches!(&ops[0], Write::Create(OpCode(op), _) if *op == expected), "flags {flags}: {:?}", ops[0]);
         }
+    }
+
+    #[test]
+    fn a_null_path_fails_the_whole_multi() {
+        let set = records::SetDataRequest { path: None, data: None, version: -1 };
+        assert_eq!(decode(OpCode::MULTI, &multi(5, &set)), Err(WriteError::NullPath));
+        assert!(decode(OpCode::SET_DATA, &set.to_vec()).is_ok());
     }
 
     #[test]

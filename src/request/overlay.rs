@@ -23,6 +23,8 @@ pub struct Record {
     pub child_count: u32,
     /// The ACL.
     pub acl: Arc<AclList>,
+    /// Bytes of data.
+    pub data_len: usize,
     /// CRC-32 of path and data.
     pub prefix_crc: u32,
 }
@@ -76,6 +78,7 @@ impl Overlay {
             stat: tree.stat_fields(id),
             child_count: tree.child_count(id),
             acl: Arc::clone(tree.acl(id)),
+            data_len: tree.data(id).map_or(0, <[u8]>::len),
             prefix_crc: tree.prefix_crc(id),
         })
     }

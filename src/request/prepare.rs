@@ -169,6 +169,7 @@ impl Prepare<'_> {
             stat: StatFields::created(zxid.0, self.time_ms, owner),
             child_count: 0,
             acl: Arc::new(AclList::new(acl.to_vec())),
+            data_len: data.map_or(0, <[u8]>::len),
             prefix_crc: prefix_crc(path, data),
         };
         self.overlay.put(zxid, path, None, Some(node));
@@ -219,10 +220,11 @@ impl Prepare<'_> {
         let path = path.filter(|path| path::is_valid(path)).ok_or(ErrorCode::BAD_ARGUMENTS)?;
         let node = self.existing(&path)?;
         self.allowed(&node, perms::WRITE)?;
-        self.check_data_quota(&path, data.as_deref().map_or(0, <[u8]>::len) as i64)?;
+        let data_len = data.as_deref().map_or(0, <[u8]>::len);
+        self.check_quota(&path, 0, data_len as i64 - node.data_len as i64)?;
         let version = next_version(node.stat.version, version)?;
         let stat = StatFields { version, mzxid: self.zxid.0, mtime: self.time_ms, ..node.stat };
-        let changed = Record { stat, prefix_crc: prefix_crc(&path, data.as_deref()), ..node.clone() };
+        let changed = Record { stat, data_len, prefix_crc: prefix_crc(&path, data.as_deref()), ..node.clone() };
         self.overlay.put(self.zxid, &path, Some(&node), Some(changed));
         Ok((OpCode::SET_DATA, Body::SetData(records::SetDataTxn { path: Some(path), data, version })))
     }
@@ -254,7 +256,8 @@ impl Prepare<'_> {
         for (path, owner) in self.overlay.changes() {
             if owner == Some(self.session.0) {
                 paths.insert(path.to_owned());
-            } else if owner.is_none() {
+            } else {
+                // Gone, or deleted and made again by somebody else.
                 paths.remove(path);
             }
         }
@@ -266,11 +269,6 @@ impl Prepare<'_> {
         }
         let paths2_delete = Some(paths.into_iter().map(|path| Some(path.into())).collect());
         Body::CloseSession(self.rules.close_session_txn.then_some(records::CloseSessionTxn { paths2_delete }))
-    }
-
-    fn check_data_quota(&self, path: &str, new_len: i64) -> Result<(), ErrorCode> {
-        let old_len = self.tree.find(path).and_then(|id| self.tree.data(id)).map_or(0, <[u8]>::len) as i64;
-        self.check_quota(path, 0, new_len - old_len)
     }
 
     /// Hard limits refuse, soft ones do not (client-protocol.md §9). Usage and limits are those applied, as in Java.
@@ -311,4 +309,87 @@ fn next_version(current: i32, expected: i32) -> Result<i32, ErrorCode> {
 
 fn acl_record(entry: AclEntry) -> Acl<'static> {
     Acl { perms: entry.perms, id: Id { scheme: Some(entry.who.scheme.into()), id: Some(entry.who.id.into()) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::records::client as requests;
+    use crate::proto::txn::{Txn, TxnHeader};
+    use crate::tree::stat::OwnerRules;
+
+    const SESSION: SessionId = SessionId(7);
+
+    /// A tree that txns are applied to, and what is pending over it.
+    struct Bench {
+        tree: DataTree,
+        overlay: Overlay,
+        rules: WriteRules,
+        zxid: i64,
+    }
+
+    impl Bench {
+        fn new(rules: WriteRules) -> Self {
+            let tree = DataTree::new(1, OwnerRules::default(), true);
+            let overlay = Overlay::new(1, tree.digest());
+            Self { tree, overlay, rules, zxid: 0 }
+        }
+
+        fn prepare<'b>(&mut self, session: SessionId, write: Write<'b>) -> Prepared<'b> {
+            self.zxid += 1;
+            let (tree, overlay, rules, zxid) = (&self.tree, &mut self.overlay, &self.rules, Zxid(self.zxid));
+            Prepare { tree, overlay, rules, zxid, time_ms: 1, session, identities: &[] }.write(write)
+        }
+
+        fn apply(&mut self, write: Write<'_>) {
+            let (kind, body) = self.prepare(SESSION, write).expect("a valid write");
+            let header = TxnHeader { client_id: SESSION.0, cxid: 1, zxid: self.zxid, time: 1, type_: kind.0 };
+            self.tree.apply(&Txn { header, body, digest: None }, &mut ());
+            self.overlay.applied(Zxid(self.zxid), self.tree.digest());
+        }
+    }
+
+    fn create<'b>(path: &'b str, data: &'b [u8], flags: i32) -> Write<'b> {
+        let anyone = Acl { perms: 31, id: Id { scheme: Some("world".into()), id: Some("anyone".into()) } };
+        let (path, data, acl) = (Some(path.into()), Some(data.into()), Some(vec![anyone]));
+        Write::Create(OpCode::CREATE, requests::CreateTtlRequest { path, data, acl, flags, ttl: -1 })
+    }
+
+    fn delete(path: &str) -> Write<'_> {
+        Write::Delete(requests::DeleteRequest { path: Some(path.into()), version: -1 })
+    }
+
+    fn set<'b>(path: &'b str, data: &'b [u8]) -> Write<'b> {
+        Write::SetData(requests::SetDataRequest { path: Some(path.into()), data: Some(data.into()), version: -1 })
+    }
+
+    #[test]
+    fn a_closing_session_leaves_what_others_made_again() {
+        let mut bench = Bench::new(WriteRules { close_session_txn: true, ..WriteRules::default() });
+        for path in ["/mine", "/now-persistent", "/now-of-another", "/gone"] {
+            bench.apply(create(path, b"", 1));
+        }
+        for path in ["/now-persistent", "/now-of-another", "/gone"] {
+            bench.prepare(SESSION, delete(path)).expect("a leaf");
+        }
+        bench.prepare(SESSION, create("/now-persistent", b"", 0)).expect("free");
+        bench.prepare(SessionId(8), create("/now-of-another", b"", 1)).expect("free");
+        bench.prepare(SESSION, create("/pending", b"", 1)).expect("free");
+        let Ok((_, Body::CloseSession(Some(close)))) = bench.prepare(SESSION, Write::CloseSession) else { panic!("a close txn") };
+        assert_eq!(close.paths2_delete, Some(vec![Some("/mine".into()), Some("/pending".into())]));
+    }
+
+    #[test]
+    fn a_quota_compares_with_the_data_that_is_pending() {
+        let mut bench = Bench::new(WriteRules { enforce_quota: true, ..WriteRules::default() });
+        bench.apply(create("/a", b"12345", 0));
+        bench.apply(create("/zookeeper/quota/a", b"", 0));
+        bench.apply(create("/zookeeper/quota/a/zookeeper_limits", b"count=-1,bytes=-1=;byteHardLimit=6", 0));
+        bench.apply(create("/zookeeper/quota/a/zookeeper_stats", b"", 0));
+        assert_eq!(bench.prepare(SESSION, set("/a", b"1234567")), Err(ErrorCode::QUOTA_EXCEEDED));
+        assert!(bench.prepare(SESSION, set("/a", b"")).is_ok());
+        // Usage is what is applied, 5 bytes; the change counts from the empty data that is pending.
+        assert_eq!(bench.prepare(SESSION, set("/a", b"12")), Err(ErrorCode::QUOTA_EXCEEDED));
+        assert!(bench.prepare(SESSION, set("/a", b"1")).is_ok());
+    }
 }

@@ -28,6 +28,9 @@ const SYNC_CONNECTED: i32 = 3;
 /// What a watch on a null path is kept under: Java keeps it too, and nothing ever happens there.
 const NULL_PATH: &str = "\0";
 
+/// The paths of one kind of watch in setWatches.
+type Paths<'a> = Option<Vec<Option<Cow<'a, str>>>>;
+
 /// What a read sees and who asks.
 pub struct ReadContext<'a> {
     /// The applied tree, locked.
@@ -95,10 +98,11 @@ impl ReadContext<'_> {
         let mut result = Ok(());
         let mut events = Vec::new();
         encode_frame(out, xid, zxid, ErrorCode::OK, |out| result = self.answer_body(op, body, out, &mut events));
+        if result.is_err() {
+            out.truncate(start);
+        }
         out.splice(start..start, events);
         if let Err(failure) = result {
-            // Nothing that fails has made events.
-            out.truncate(start);
             match failure {
                 Failure::Code(code) => encode_header(out, xid, zxid, code),
                 Failure::Undecodable => encode_header(out, xid, zxid, ErrorCode::MARSHALLING_ERROR),
@@ -268,31 +272,27 @@ impl ReadContext<'_> {
     }
 
     /// Registers again what a client held before it reconnected; what it missed is sent first (client-protocol.md §6.6).
-    /// They go to `events`, which the caller puts in front of the reply.
+    /// They go to `events`, which the caller puts in front of the reply. At a null Java breaks off: what was done before it stands.
     fn set_watches(&mut self, op: OpCode, reader: &mut Reader<'_>, events: &mut Vec<u8>) -> Result<(), Failure> {
-        let first = records::SetWatches::decode(reader)?;
-        let standing = if op == OpCode::SET_WATCHES2 {
-            let persistent: Option<Vec<Option<Cow<'_, str>>>> = Decode::decode(reader)?;
-            let recursive: Option<Vec<Option<Cow<'_, str>>>> = Decode::decode(reader)?;
-            (paths(persistent)?, paths(recursive)?)
-        } else {
-            (Vec::new(), Vec::new())
+        let request = records::SetWatches::decode(reader)?;
+        let (persistent, recursive): (Paths<'_>, Paths<'_>) = match op {
+            OpCode::SET_WATCHES2 => (Decode::decode(reader)?, Decode::decode(reader)?),
+            _ => (Some(Vec::new()), Some(Vec::new())),
         };
-        let (data, exist, child) = (paths(first.data_watches)?, paths(first.exist_watches)?, paths(first.child_watches)?);
-        for path in &data {
-            self.catch_up(path, modes::DATA, first.relative_zxid, events);
+        for path in request.data_watches.ok_or(Failure::Undecodable)? {
+            self.catch_up(&path.ok_or(Failure::Undecodable)?, modes::DATA, request.relative_zxid, events);
         }
-        for path in &exist {
-            self.catch_up_exist(path, events);
+        for path in request.exist_watches.ok_or(Failure::Undecodable)? {
+            self.catch_up_exist(&path.ok_or(Failure::Undecodable)?, events);
         }
-        for path in &child {
-            self.catch_up(path, modes::CHILD, first.relative_zxid, events);
+        for path in request.child_watches.ok_or(Failure::Undecodable)? {
+            self.catch_up(&path.ok_or(Failure::Undecodable)?, modes::CHILD, request.relative_zxid, events);
         }
-        for path in &standing.0 {
-            self.watch(path, modes::PERSISTENT);
+        for path in persistent.ok_or(Failure::Undecodable)? {
+            self.watch(path.as_deref().unwrap_or(NULL_PATH), modes::PERSISTENT);
         }
-        for path in &standing.1 {
-            self.watch(path, modes::RECURSIVE);
+        for path in recursive.ok_or(Failure::Undecodable)? {
+            self.watch(path.as_deref().unwrap_or(NULL_PATH), modes::RECURSIVE);
         }
         Ok(())
     }
@@ -394,10 +394,6 @@ fn path_and_watch<'a>(reader: &mut Reader<'a>) -> Result<(Cow<'a, str>, bool), F
     Ok((request.path.ok_or(Failure::Undecodable)?, request.watch))
 }
 
-fn paths(list: Option<Vec<Option<Cow<'_, str>>>>) -> Result<Vec<Cow<'_, str>>, Failure> {
-    list.ok_or(Failure::Undecodable)?.into_iter().map(|path| path.ok_or(Failure::Undecodable)).collect()
-}
-
 /// The id of a digest with the hash hidden, for callers that may not administer the znode.
 fn mask(id: &str) -> String {
     match id.split_once(':') {
@@ -459,6 +455,21 @@ mod tests {
         let third = second + length(second);
         assert_eq!((xid(0), xid(second), xid(third), third + length(third)), (-1, -1, 7, out.len()));
         assert_eq!(watches.modes(1, "/"), modes::CHILD);
+    }
+
+    #[test]
+    fn a_null_in_set_watches_ends_it_there() {
+        let mut watches = WatchTable::new(1);
+        let request = records::SetWatches {
+            relative_zxid: 5,
+            data_watches: Some(vec![Some("/gone".into()), Some("/zookeeper".into())]),
+            exist_watches: Some(vec![None, Some("/later".into())]),
+            child_watches: Some(vec![]),
+        };
+        let out = answer(OpCode::SET_WATCHES, &request.to_vec(), &mut watches);
+        let event_length = 4 + u32::from_be_bytes(out[..4].try_into().expect("whole")) as usize;
+        assert_eq!((error(&out[event_length..]), out.len()), (-5, event_length + 20));
+        assert_eq!((watches.modes(1, "/zookeeper"), watches.modes(1, "/later")), (modes::DATA, 0));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! ACLs: interned lists, and the check of a permission against the identities of a connection (client-protocol.md §8).
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 /// Permission bits of an ACL entry.
@@ -123,13 +123,43 @@ fn ip_matches(address: &str, pattern: &str) -> bool {
 #[must_use]
 pub fn parse_ip_pattern(pattern: &str) -> Option<(IpAddr, u32)> {
     let (address, bits) = match pattern.split_once('/') {
-        Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),
+        Some((address, bits)) => (address, Some(bits.parse::<i32>().ok()?)),
         None => (pattern, None),
     };
-    let network = address.parse::<IpAddr>().ok().filter(|_| !(address.contains(':') && address.contains('.')))?;
-    let longest = if network.is_ipv4() { 32 } else { 128 };
-    let bits = bits.unwrap_or(longest);
+    let network = if address.contains(':') { parse_ipv6(address)?.into() } else { parse_ipv4(address)?.into() };
+    let longest = if address.contains(':') { 128 } else { 32 };
+    let bits = bits.map_or(Some(longest), |bits| u32::try_from(bits).ok())?;
     (bits <= longest).then_some((network, bits))
+}
+
+/// Four numbers as Java reads them: leading zeros and signs do not matter.
+fn parse_ipv4(text: &str) -> Option<Ipv4Addr> {
+    let octets: Option<Vec<u8>> = text.split('.').map(|part| u8::try_from(part.parse::<i32>().ok()?).ok()).collect();
+    Some(<[u8; 4]>::try_from(octets?).ok()?.into())
+}
+
+/// Up to eight groups of up to four characters, with at most one `::`, which stands for at least one group. A group may have a sign,
+/// as any number in Java; the two low bytes count.
+fn parse_ipv6(text: &str) -> Option<Ipv6Addr> {
+    let groups = |part: &str| -> Option<Vec<u16>> {
+        let group = |group: &str| (group.chars().count() <= 4).then(|| i32::from_str_radix(group, 16).ok().map(|value| value as u16))?;
+        if part.is_empty() { Some(Vec::new()) } else { part.split(':').map(group).collect() }
+    };
+    let mut all = [0_u16; 8];
+    match text.split("::").collect::<Vec<_>>()[..] {
+        [whole] => all = <[u16; 8]>::try_from(groups(whole)?).ok()?,
+        [front, back] => {
+            let (front, back) = (groups(front)?, groups(back)?);
+            if front.len() + back.len() >= all.len() {
+                return None;
+            }
+            all[..front.len()].copy_from_slice(&front);
+            let start = all.len() - back.len();
+            all[start..].copy_from_slice(&back);
+        }
+        _ => return None,
+    }
+    Some(all.into())
 }
 
 struct Interned {
@@ -282,7 +312,12 @@ mod tests {
         assert!(ip_matches("fe80::1", "fe80::/10"));
         assert!(!ip_matches("10.0.0.1", "::/0"));
         assert!(ip_matches("1.2.3.4", "0.0.0.0/0"));
-        for wrong in ["", "1.2.3", "1.2.3.4/33", "1.2.3.4/x", "::1/129", "::ffff:1.2.3.4", "256.1.1.1", "1.2.3.4/"] {
+        assert!(ip_matches("127.0.0.1", "127.00.0.01/+8"));
+        assert!(ip_matches("1:2:3:4:5:6:7:8", "01:2:3:4:5:6:7:0008"));
+        for wrong in ["", "1.2.3", "1.2.3.4/33", "1.2.3.4/x", "::1/129", "::ffff:1.2.3.4", "256.1.1.1", "1.2.3.4/", "1.2.3.4/-1"] {
+            assert!(parse_ip_pattern(wrong).is_none(), "{wrong}");
+        }
+        for wrong in ["1:2:3:4:5:6:7", "1::2::3", "1:2:3:4:5:6:7::8", ":1::2", "00001::", "::g", ":::"] {
             assert!(parse_ip_pattern(wrong).is_none(), "{wrong}");
         }
     }

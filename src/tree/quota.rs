@@ -36,7 +36,7 @@ impl StatsTrack {
             let value = parts.next().unwrap_or_default();
             values.insert(key, if value.is_empty() { -1 } else { value.parse().ok()? });
         }
-        (!values.is_empty()).then_some(Self { values })
+        Some(Self { values })
     }
 
     fn value(&self, key: &str) -> i64 {
@@ -156,10 +156,17 @@ mod tests {
 
     #[test]
     fn odd_text_is_no_quota() {
-        for text in ["", "hello", "count=x", "count=1,bytes=9999999999999999999999"] {
-            let parsed = StatsTrack::parse(Some(text.as_bytes()));
-            assert!(parsed.is_none() || text == "hello", "{text}: {parsed:?}");
+        for text in ["count=x", "count=1,bytes=9999999999999999999999"] {
+            assert_eq!(StatsTrack::parse(Some(text.as_bytes())), None, "{text}");
         }
+    }
+
+    /// Java counts on from -1 where there is no number.
+    #[test]
+    fn empty_text_is_a_usage_without_numbers() {
+        let track = StatsTrack::parse(Some(b"")).expect("no pair is wrong");
+        assert_eq!((track.count(), track.bytes()), (-1, -1));
+        assert_eq!(track.changed_by(1, 5).to_text(), "count=0,bytes=4");
     }
 
     #[test]
