@@ -64,10 +64,14 @@ def describe(title, found, kinds):
 
 
 class Chosen:
-    """The differences of differences.json, with a note of which ones were met."""
+    """The differences of differences.json, with a note of which ones were met.
 
-    def __init__(self, active):
-        self.entries = json.loads(FILE.read_text("utf-8"))["differences"] if active else []
+    An entry has a `case` (shell pattern) and a `reason`; `fields` narrows it to fields of these patterns, and `sometimes` says
+    that the Java server does now this, now that, so that a case may agree too.
+    """
+
+    def __init__(self, active, file=FILE):
+        self.entries = json.loads(file.read_text("utf-8"))["differences"] if active else []
         for entry in self.entries:
             if not entry.get("case") or not entry.get("reason"):
                 raise ValueError(f"differences.json: an entry lacks its case or its reason: {entry}")
@@ -83,7 +87,7 @@ class Chosen:
             excused = [item for item in found if any(fnmatch.fnmatchcase(item.field, field) for field in fields)]
             if excused:
                 self.met.add(index)
-            else:
+            elif not entry.get("sometimes"):
                 self.agreed.setdefault(index, []).append(case)
             found = [item for item in found if item not in excused]
         return found

@@ -4,6 +4,7 @@ import json
 import pathlib
 import shutil
 import sys
+import time
 import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -16,6 +17,8 @@ import compare
 import player
 
 START_SECONDS = 60
+GONE_SECONDS = 2
+GROUPS_AT_ONCE = 3
 
 
 def load_groups():
@@ -69,12 +72,23 @@ def play(server, case, super_user):
     try:
         record = played.play()
     except (player.ServerGone, OSError, KeyError, AttributeError) as error:
-        gone = not server.serves()
+        played.drop_all()
+        gone = has_gone(server)
         text = "server ended" if gone else f"{type(error).__name__}: {error}"
         record = [*played.lines, {"source": "the runner", "frames": {"runner": [{"kind": "gone" if gone else "broken", "text": text}]}}]
-    if not server.serves():
+    if has_gone(server):
         revive(server)
     return record
+
+
+def has_gone(server):
+    """Whether the server has stopped serving; one that counts connections may need a moment to notice that ours are closed."""
+    deadline = time.monotonic() + GONE_SECONDS
+    while not server.serves(1):
+        if not server.running() or time.monotonic() > deadline:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def revive(server):
@@ -122,30 +136,30 @@ class Gate:
             self.passed += 1
 
     def run_cases(self, cases):
-        """Plays the cases group by group; one group's servers start while the group before is playing."""
+        """Plays the cases group by group, some groups at the same time; judges them in their order."""
         by_group = {}
         for case in cases:
             if case.group not in self.groups:
                 raise ValueError(f"{case.name}: no group {case.group} in groups.json")
             by_group.setdefault(case.group, []).append(case)
+        batches = []
         for name, members in by_group.items():
             group = self.groups[name]
-            batches = [[case] for case in members] if group.get("fresh_each") else [members]
-            for index, batch in enumerate(batches):
-                self.run_batch(group, batch, index)
+            if group.get("fresh_each"):
+                batches += [(group, [case], index) for index, case in enumerate(members)]
+            else:
+                batches.append((group, members, 0))
+        with concurrent.futures.ThreadPoolExecutor(GROUPS_AT_ONCE) as pool:
+            for future in [pool.submit(self.run_batch, *batch) for batch in batches]:
+                for judged in future.result():
+                    self.judge(*judged)
 
     def run_batch(self, group, batch, index):
-        """Plays cases of one group on one pair of servers."""
+        """Plays cases of one group on one pair of servers; gives each with its two records."""
         try:
             with Pair(group, self.kinds, self.work, index or "") as pair:
                 records = pair.both(lambda server: [play(server, case, group["super"]) for case in batch])
-        except servers.ServerError as error:
-            for case in batch:
-                self.fail(f"FAILED {case.name}: servers of group {group['name']} do not start")
-            print(error, flush=True)
-            return
         except Exception:
-            self.fail(f"FAILED group {group['name']}\n{traceback.format_exc()}")
-            return
-        for case, left, right in zip(batch, *records):
-            self.judge(case, left, right)
+            trouble = [{"source": f"group {group['name']}", "frames": {"runner": [{"kind": "broken", "text": traceback.format_exc()}]}}]
+            return [(case, trouble, []) for case in batch]
+        return zip(batch, *records)

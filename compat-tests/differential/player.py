@@ -290,9 +290,11 @@ class Player:
     def do_fate(self, step):
         """Whether the server survives what it has been sent."""
         deadline = time.monotonic() + FATE_SECONDS
-        while self.server.serves() and time.monotonic() < deadline:
+        while serves := self.server.serves(1):
+            if time.monotonic() > deadline:
+                break
             time.sleep(0.05)
-        self.note(step.session, kind="server", serves=self.server.serves())
+        self.note(step.session, kind="server", serves=serves)
 
     # --- requests ---
 
@@ -390,8 +392,11 @@ class Player:
     def teardown(self):
         """Drops all connections and closes the sessions that are left, so that none expires during a later script."""
         left = {link.session: link.password for link in self.every_link if link.established}
-        for link in self.every_link:
-            link.drop()
+        self.drop_all()
         for session, password in left.items():
             if session not in self.over:
                 self.control.finish_session(session, password)
+
+    def drop_all(self):
+        for link in self.every_link:
+            link.drop()

@@ -8,7 +8,12 @@ OF_THIS_MACHINE = ("dataDir=", "dataDirSize=", "dataLogDir=", "dataLogSize=", "c
 SETS_OF_LINES = ("wchc", "wchp")
 # One line per connection: how many there are depends on when closed ones are forgotten.
 KINDS_OF_LINES = ("cons", "dump", "stat")
-UNKNOWN_SESSION = re.compile(r"ip: .*sessionId: NxN")
+# Connections that are on their way out may or may not be listed still.
+ENDING = re.compile(r"ip: .*sessionId: NxN|,lop=CLOS,")
+# Java counts reads and writes by the first part of the path, so there is a key for everything that a case touched.
+OF_NAMESPACES = re.compile(r"_(read|write)_per_namespace$")
+# What Paddock measures and Java does not have.
+OUR_OWN = "zk_paddock_"
 EXACT = ("ruok", "isro", "gtmk", "srst", "crst")
 
 
@@ -34,7 +39,8 @@ def shape(word, text, sessions, exact=False):
     """The comparable lines of the answer to `word`."""
     lines = text.split("\n")
     if word in KEYS_ONLY:
-        return sorted({line.split(KEYS_ONLY[word], 1)[0] for line in lines})
+        keys = {line.split(KEYS_ONLY[word], 1)[0] for line in lines}
+        return sorted(key for key in keys if not OF_NAMESPACES.search(key) and not key.startswith(OUR_OWN))
     if word in EXACT:
         return lines
     if word == "conf":
@@ -45,5 +51,5 @@ def shape(word, text, sessions, exact=False):
         return lines
     lines = [status_line(line, exact) for line in with_sessions(text, sessions).split("\n")]
     if word in KINDS_OF_LINES:
-        return sorted({line for line in lines if not UNKNOWN_SESSION.search(line)})
+        return sorted({line for line in lines if not ENDING.search(line)})
     return sorted(lines) if word in SETS_OF_LINES else lines

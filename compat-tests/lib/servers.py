@@ -21,6 +21,8 @@ JAVA_MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 START_SECONDS = 60
 STOP_SECONDS = 20
 POLL_SECONDS = 0.02
+# A connection that is made while the server starts may be accepted and never answered.
+POLL_ANSWER_SECONDS = 0.5
 # Below the range from which the kernel takes the ports of outgoing connections, so that none of those is met.
 PORTS = range(13000, 32000)
 # What both kinds get unless a test says otherwise; a value of None in `settings` takes a line away.
@@ -146,17 +148,17 @@ class Server:
 
     def wait_serving(self, seconds=START_SECONDS):
         deadline = time.monotonic() + seconds
-        while not self.serves():
+        while not self.serves(POLL_ANSWER_SECONDS):
             if self.process is None or self.process.poll() is not None:
                 raise ServerError(f"{self.kind} server ended with {self.process and self.process.returncode}\n{self.log_tail()}")
             if time.monotonic() > deadline:
                 raise ServerError(f"{self.kind} server does not serve after {seconds} s\n{self.log_tail()}")
             time.sleep(POLL_SECONDS)
 
-    def serves(self):
+    def serves(self, seconds=5):
         """True when the server answers `srvr` with its mode."""
         try:
-            return "Mode: " in four_letter(self, "srvr")
+            return "Mode: " in four_letter(self, "srvr", seconds)
         except OSError:
             return False
 
