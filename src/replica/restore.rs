@@ -64,9 +64,10 @@ impl Restored {
         self.tree.load_node(path, data, acl, stat)
     }
 
-    /// The snapshot is complete. `digest` is what it says of the tree at a zxid that may be later than its own.
+    /// The snapshot is complete: quotas are recounted; what the log adds counts as it did when it was written. `digest` is what it says of the tree at a zxid that may be later than its own.
     pub fn snapshot_loaded(&mut self, zxid: Zxid, digest: Option<(Zxid, i32, i64)>) {
         self.tree.acls_mut().purge_unused();
+        self.tree.setup_quotas();
         self.tree.set_last_zxid(zxid);
         self.promised = digest
             .filter(|&(at, version, _)| version == crate::tree::digest::DIGEST_VERSION && at >= zxid)
@@ -125,11 +126,10 @@ impl Restored {
         self.digest_mismatches
     }
 
-    /// The finished state: quotas recounted, ephemerals of unknown sessions removed (`ZooKeeperServer.loadData`).
+    /// The finished state: ephemerals of unknown sessions removed (`ZooKeeperServer.loadData`).
     #[must_use]
     pub fn finish(mut self) -> (DataTree, Vec<(SessionId, i32)>) {
         self.tree.ensure_config_node();
-        self.tree.setup_quotas();
         let orphans: Vec<SessionId> = self.tree.ephemeral_owners().filter(|session| !self.sessions.contains_key(session)).collect();
         let zxid = self.tree.last_zxid();
         for session in orphans {
@@ -137,5 +137,50 @@ impl Restored {
             self.tree.delete_ephemerals_of(session, zxid, &mut ());
         }
         (self.tree, self.sessions.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::op_code::OpCode;
+    use crate::proto::records::data::{Acl, Id};
+    use crate::proto::records::txn::{CreateTxn, SetDataTxn};
+    use crate::proto::txn::{self, TxnHeader};
+    use crate::tree::quota;
+
+    fn payload(zxid: i64, kind: OpCode, body: &Body<'_>) -> Vec<u8> {
+        txn::encode(&TxnHeader { client_id: 1, cxid: 1, zxid, time: 1, type_: kind.0 }, body, None)
+    }
+
+    fn create(zxid: i64, path: &str, data: &str) -> Vec<u8> {
+        let anyone = Acl { perms: 31, id: Id { scheme: Some("world".into()), id: Some("anyone".into()) } };
+        let (path, data, acl) = (Some(path.to_owned().into()), Some(data.as_bytes().to_vec().into()), Some(vec![anyone]));
+        payload(zxid, OpCode::CREATE, &Body::Create(CreateTxn { path, data, acl, ephemeral: false, parent_c_version: -1 }))
+    }
+
+    fn usage(tree: &DataTree) -> Option<&[u8]> {
+        tree.data(tree.find(&quota::stats_path("/a")).expect("created"))
+    }
+
+    /// Java recounts when it has read a snapshot, and then counts on with the log.
+    #[test]
+    fn usage_is_recounted_behind_a_snapshot_and_not_behind_the_log() {
+        let mut restored = Restored::new(1, OwnerRules::default(), true);
+        for (index, (path, data)) in
+            [("/a", "1"), ("/zookeeper/quota/a", ""), (&quota::limits_path("/a"), "count=9"), (&quota::stats_path("/a"), "")]
+                .into_iter()
+                .enumerate()
+        {
+            restored.txn(&create(index as i64 + 1, path, data)).expect("a txn");
+        }
+        let (path, data) = (Some(quota::stats_path("/a").into()), Some(b"count=50,bytes=50".to_vec().into()));
+        restored.txn(&payload(5, OpCode::SET_DATA, &Body::SetData(SetDataTxn { path, data, version: 1 }))).expect("a txn");
+        restored.txn(&create(6, "/a/b", "22")).expect("a txn");
+        assert_eq!(usage(&restored.tree), Some(b"count=51,bytes=52".as_slice()));
+        restored.snapshot_loaded(Zxid(6), None);
+        restored.txn(&create(7, "/a/c", "333")).expect("a txn");
+        let (tree, _) = restored.finish();
+        assert_eq!(usage(&tree), Some(b"count=3,bytes=6".as_slice()));
     }
 }

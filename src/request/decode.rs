@@ -127,7 +127,9 @@ pub(super) fn skip_in_multi(op: OpCode, reader: &mut Reader<'_>) -> Result<(), W
 fn normal_create(write: Write<'_>) -> Result<Write<'_>, WriteError> {
     let Write::Create(op, mut create) = write else { return Ok(write) };
     let (flags, is_ttl) = (create.flags, op == OpCode::CREATE_TTL);
-    if create.acl.is_none() && !is_ttl {
+    // Java looks at the flags, then at the ACL, then at whether a TTL belongs to the flags.
+    let is_mode = (0..=6).contains(&flags);
+    if create.acl.is_none() && !is_ttl && is_mode {
         return Err(WriteError::NullAcl);
     }
     let op = match flags {
@@ -183,6 +185,17 @@ mod tests {
             let body = multi(21, &request);
             let Ok(Write::Multi(ops)) = decode(OpCode::MULTI, &body) else { panic!("a valid multi") };
             assert!(matches!(&ops[0], Write::Create(OpCode(op), _) if *op == expected), "flags {flags}: {:?}", ops[0]);
+        }
+    }
+
+    #[test]
+    fn flags_of_no_mode_come_before_a_null_acl() {
+        let create = |flags| records::CreateRequest { path: Some("/a".into()), data: None, acl: None, flags };
+        for flags in [-1, 7] {
+            assert_eq!(decode(OpCode::MULTI, &multi(1, &create(flags))), Err(WriteError::Flags(flags)));
+        }
+        for flags in [0, 4, 6] {
+            assert_eq!(decode(OpCode::MULTI, &multi(1, &create(flags))), Err(WriteError::NullAcl));
         }
     }
 

@@ -331,7 +331,7 @@ impl DataTree {
         (1 + below.len() as i64, bytes(id) + below.into_iter().map(bytes).sum::<i64>())
     }
 
-    /// Finds all quotas again and recounts them, after a snapshot and the log behind it were read (`DataTree.setupQuota`).
+    /// Finds all quotas again and recounts them, after a snapshot was read and before the log behind it (`DataTree.setupQuota`).
     pub fn setup_quotas(&mut self) {
         let Some(root) = self.store.find(path::QUOTA) else { return };
         let mut pending = vec![root];
