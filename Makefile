@@ -5,7 +5,7 @@
 CARGO ?= cargo
 PADDOCK = target/release/paddock
 
-.PHONY: run test bench build format lint unit docs fuzz-smoke compat fmt clean
+.PHONY: run test bench build format lint unit docs fuzz-smoke compat differential-long fmt clean
 
 build:
 	$(CARGO) build --release --locked
@@ -30,6 +30,10 @@ docs:
 # Each stage says itself what it skips and why, and fails in CI where nothing may be skipped.
 compat: build
 	compat-tests/run
+
+# A million random requests to Java and Paddock; the gate plays 20,000. About half an hour.
+differential-long: build
+	compat-tests/differential/run --long
 
 bench:
 	$(CARGO) bench --locked

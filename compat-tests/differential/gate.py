@@ -14,6 +14,7 @@ import servers
 import stage
 
 import compare
+import coverage
 import player
 
 START_SECONDS = 60
@@ -66,9 +67,9 @@ class Pair:
         self.pool.shutdown()
 
 
-def play(server, case, super_user):
+def play(server, case, super_user, kind=player.Player):
     """The record of a case; a server that has gone away is part of it and is started again."""
-    played = player.Player(server, case, super_user)
+    played = kind(server, case, super_user)
     try:
         record = played.play()
     except (player.ServerGone, OSError, KeyError, AttributeError) as error:
@@ -118,6 +119,7 @@ class Gate:
         self.kinds, self.work, self.show = kinds, work, show
         self.groups = load_groups()
         self.chosen = compare.Chosen(kinds[0] != kinds[1])
+        self.seen = coverage.Seen()
         self.passed = self.failed = 0
         work.mkdir(parents=True, exist_ok=True)
 
@@ -127,6 +129,7 @@ class Gate:
 
     def judge(self, case, left, right):
         """Counts one case by the records of both sides."""
+        self.seen.note(left)
         if self.show:
             print(shown(case.name, left))
         found = self.chosen.remaining(case.name, compare.different(left, right))
