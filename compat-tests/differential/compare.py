@@ -70,8 +70,9 @@ class Chosen:
     that the Java server does now this, now that, so that a case may agree too.
     """
 
-    def __init__(self, active, file=FILE):
-        self.entries = json.loads(file.read_text("utf-8"))["differences"] if active else []
+    def __init__(self, two_kinds, file=FILE):
+        self.two_kinds = two_kinds
+        self.entries = json.loads(file.read_text("utf-8"))["differences"]
         for entry in self.entries:
             if not entry.get("case") or not entry.get("reason"):
                 raise ValueError(f"differences.json: an entry lacks its case or its reason: {entry}")
@@ -93,6 +94,8 @@ class Chosen:
         return found
 
     def stale(self):
-        """Entries of which at least one played case agrees on all their fields by now."""
+        """Entries of which at least one played case agrees on all their fields by now; two servers of one kind may well agree."""
+        if not self.two_kinds:
+            return []
         return [f"differences.json: {self.entries[index]['case']}: {', '.join(cases[:3])} agrees now; "
                 f"take the entry out or narrow it ({self.entries[index]['reason']})" for index, cases in self.agreed.items()]

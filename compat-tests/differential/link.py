@@ -20,7 +20,8 @@ class Link:
     """
 
     def __init__(self, address):
-        self.socket = socket.create_connection(address, timeout=REPLY_SECONDS)
+        """Connects; without an address it is a connection that was closed at once."""
+        self.socket = socket.create_connection(address, timeout=REPLY_SECONDS) if address else socket.socket()
         try:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError:
@@ -37,6 +38,8 @@ class Link:
         self.password = b""
         self.next_xid = 1
         self.last_zxid = 0
+        if not address:
+            self.mark_closed()
 
     def xid(self, name):
         """The xid that clients use for this operation."""
