@@ -1,6 +1,7 @@
 //! Paddock: a coordination server that ZooKeeper's clients, tools and clusters use without noticing.
 
 pub mod admin;
+pub mod bench;
 pub mod config;
 pub mod ids;
 pub mod net;

@@ -1,10 +1,11 @@
-//! The command line: `paddock server [FILE]`.
+//! The command line: `paddock server [FILE]`, `paddock bench WORKLOAD [SERVERS]`.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use paddock::bench;
 use paddock::config::{self, Loaded, Settings};
 use paddock::server;
 use tracing_subscriber::EnvFilter;
@@ -34,14 +35,22 @@ enum Command {
         #[arg(value_name = "FILE")]
         arguments: Vec<String>,
     },
+    /// Puts load on a ZooKeeper-compatible ensemble and tells how fast it answers.
+    Bench(Box<bench::Arguments>),
 }
 
 fn main() -> ExitCode {
-    let Arguments { command: Command::Server { arguments } } = Arguments::parse();
+    match Arguments::parse().command {
+        Command::Server { arguments } => serve(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+    }
+}
+
+fn serve(arguments: &[String]) -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).init();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "Paddock");
-    let loaded = match load(&arguments) {
+    let loaded = match load(arguments) {
         Ok(loaded) => loaded,
         Err(error) => {
             eprintln!("paddock: invalid configuration\n{error}");
