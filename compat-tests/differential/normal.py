@@ -12,11 +12,13 @@ LONG_HEX = 512
 class Normal:
     """Rewrites frames relative to the start of one script.
 
-    base        zxid that offsets are counted from; None keeps zxids as they are
+    base            zxid that offsets are counted from; None keeps zxids as they are
+    hidden_zxids    the server writes something by itself meanwhile, so that zxids are not the same in each run
     """
 
-    def __init__(self, base, unordered_acl=False, unordered_events=False):
+    def __init__(self, base, unordered_acl=False, unordered_events=False, hidden_zxids=False):
         self.base = base
+        self.hidden_zxids = hidden_zxids
         self.unordered_acl, self.unordered_events = unordered_acl, unordered_events
         self.sessions = {}
         self.times = {}
@@ -29,6 +31,8 @@ class Normal:
     def zxid(self, value):
         if self.base is None or value <= 0:
             return value
+        if self.hidden_zxids:
+            return "some"
         return f"+{value - self.base}" if value >= self.base else "before"
 
     def time(self, zxid, value):

@@ -114,7 +114,8 @@ class Player:
         """Runs all steps; returns [{"source", "frames": {session: [frame]}}]."""
         options = self.case.options
         base = self.control.begin(None if "noroot" in options else self.root)
-        self.normal = normal.Normal(None if "absolute" in options else base, "unorderedacl" in options, "unorderedevents" in options)
+        self.normal = normal.Normal(None if "absolute" in options else base, "unorderedacl" in options,
+                                    "unorderedevents" in options, "nozxids" in options)
         self.base = base
         for step in self.case.steps:
             getattr(self, f"do_{step.call.name}", self.do_request)(step)

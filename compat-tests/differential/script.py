@@ -18,7 +18,7 @@ import wire
 CASES = pathlib.Path(__file__).resolve().parent / "cases"
 CASE = re.compile(r"==\s+(?P<name>[\w.\-]+)(?:\s+\[(?P<options>[\w ,]*)\])?(?:\s+for\s+(?P<names>[\w ,]+?)\s+in\s+(?P<values>.+))?$",
                   re.S)
-OPTIONS = {"noflush", "noroot", "absolute", "unorderedacl", "unorderedevents"}
+OPTIONS = {"noflush", "nozxids", "noroot", "absolute", "unorderedacl", "unorderedevents"}
 CONSTANTS = {
     "OPEN": wire.OPEN, "CREATOR": wire.CREATOR, "READ_ALL": wire.READ_ALL,
     "EPHEMERAL": 1, "SEQUENTIAL": 2, "EPHEMERAL_SEQUENTIAL": 3, "CONTAINER": 4, "TTL": 5, "TTL_SEQUENTIAL": 6,

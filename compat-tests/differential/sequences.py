@@ -12,6 +12,7 @@ import servers
 
 RUN_REQUESTS = 2500
 GATE_RUNS = 8
+GATE_SEED = 1
 LONG_REQUESTS = 1_000_000
 # After so many runs the servers are changed for fresh ones, and their data directories are compared.
 RUNS_PER_PAIR = 8
