@@ -110,7 +110,6 @@ const TABLE: &[(&str, &[&str])] = &[
             "sslQuorumReloadCertFiles",
             "enableEagerACLCheck",
             "connection_throttle_local_session_weight",
-            "ensembleAuthName",
             "dynamicConfigFile",
         ],
     ),

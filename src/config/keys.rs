@@ -118,6 +118,13 @@ fn set_tree(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
 fn set_auth(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
     let auth = &mut s.auth;
     Some(match key {
+        key if key.starts_with("authProvider.") && value.ends_with(".EnsembleAuthenticationProvider") => {
+            put(&mut auth.ensemble_scheme, Ok(true))
+        }
+        "ensembleAuthName" => {
+            let names = value.split(',').map(|name| name.trim().to_owned()).collect();
+            put(&mut auth.ensemble_names, Ok(Some(names)))
+        }
         "DigestAuthenticationProvider.enabled" => property_bool(&mut auth.digest_enabled, value),
         "DigestAuthenticationProvider.superDigest" => keep(&mut auth.super_digest, Ok(Some(Secret(value.to_owned())))),
         "DigestAuthenticationProvider.digestAlg" => match algorithm(value) {

@@ -237,6 +237,10 @@ pub struct AuthSettings {
     pub super_digest: Option<Secret>,
     /// `enforce.auth.enabled` with `enforce.auth.schemes`, default off (`None`): a session without one of these schemes gets -124 for its requests.
     pub enforce_schemes: Option<BTreeSet<String>>,
+    /// `authProvider.N` with `EnsembleAuthenticationProvider`, default off: clients may say which ensemble they mean.
+    pub ensemble_scheme: bool,
+    /// `ensembleAuthName`, default none (any name will do): the names of this ensemble.
+    pub ensemble_names: Option<BTreeSet<String>>,
 }
 
 /// The four-letter words that are answered (`4lw.commands.whitelist`, default `srvr` only).
@@ -401,7 +405,14 @@ impl Default for TreeSettings {
 
 impl Default for AuthSettings {
     fn default() -> Self {
-        Self { digest_enabled: true, digest_algorithm: DigestAlgorithm::Sha1, super_digest: None, enforce_schemes: None }
+        Self {
+            digest_enabled: true,
+            digest_algorithm: DigestAlgorithm::Sha1,
+            super_digest: None,
+            enforce_schemes: None,
+            ensemble_scheme: false,
+            ensemble_names: None,
+        }
     }
 }
 

@@ -320,6 +320,14 @@ mod tests {
     }
 
     #[test]
+    fn the_ensemble_scheme_is_configured_by_its_provider() {
+        let provider = "authProvider.1=org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider\nensembleAuthName=foo, bar\n";
+        let loaded = with(provider).expect("accepted");
+        assert!(loaded.settings.auth.ensemble_scheme && loaded.notices.is_empty());
+        assert_eq!(loaded.settings.auth.ensemble_names, Some(["foo", "bar"].map(str::to_owned).into()));
+    }
+
+    #[test]
     fn protection_that_is_not_there_stops_the_start() {
         for line in [
             "sslQuorum=true",

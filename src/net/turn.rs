@@ -14,6 +14,7 @@ use crate::proto::limits::AUTH_IDS_PER_CONNECTION_MAX;
 use crate::proto::op_code::{OpCode, OpKind};
 use crate::proto::records::client::{AuthPacket, GetSaslRequest, SetSaslResponse};
 use crate::replica::{Input, Request, View};
+use crate::request::auth::Verdict;
 use crate::tree::acl::Identity;
 use crate::tree::data_tree::DataTree;
 
@@ -239,8 +240,17 @@ impl Connection {
             state.phase = Phase::Closed;
             return;
         };
-        let granted = self.context.settings.auth.authenticate(packet.scheme.as_deref(), packet.auth.as_deref(), self.address().ip());
-        match granted.and_then(|granted| with_identities(&state.identities, granted)) {
+        let verdict = self.context.settings.auth.authenticate(packet.scheme.as_deref(), packet.auth.as_deref(), self.address().ip());
+        let identities = match verdict {
+            Verdict::Granted(granted) => with_identities(&state.identities, granted),
+            Verdict::Refused => None,
+            Verdict::Closed => {
+                tracing::warn!(address = %self.address(), "client means another ensemble: closing connection");
+                state.phase = Phase::Closed;
+                return;
+            }
+        };
+        match identities {
             Some(identities) => {
                 state.identities = identities;
                 self.queue_frame(state, xid, Zxid::ZERO, ErrorCode::OK, &[], false);

@@ -1,5 +1,6 @@
 //! Authentication schemes and the fixing up of ACLs that clients send (client-protocol.md §8.2 to §8.5).
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use base64::Engine as _;
@@ -35,11 +36,24 @@ pub struct AuthRules {
     pub digest_algorithm: DigestAlgorithm,
     /// `user:hash` of the user that becomes super.
     pub super_digest: Option<String>,
+    /// Whether the ensemble scheme is on, and the names that it accepts; without names it accepts all.
+    pub ensemble: Option<Option<BTreeSet<String>>>,
+}
+
+/// What comes of an auth packet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// The connection gets these identities.
+    Granted(Vec<Identity>),
+    /// AUTHFAILED, then the connection is closed.
+    Refused,
+    /// The client means another ensemble: the connection is closed without a word.
+    Closed,
 }
 
 impl Default for AuthRules {
     fn default() -> Self {
-        Self { digest_enabled: true, digest_algorithm: DigestAlgorithm::Sha1, super_digest: None }
+        Self { digest_enabled: true, digest_algorithm: DigestAlgorithm::Sha1, super_digest: None, ensemble: None }
     }
 }
 
@@ -65,19 +79,31 @@ pub fn digest_id(algorithm: DigestAlgorithm, credentials: &[u8]) -> String {
 }
 
 impl AuthRules {
-    /// The identities that an auth packet gives; `None` when it is refused. A wrong digest password is not an error.
+    /// What an auth packet brings. A wrong digest password is not an error.
     #[must_use]
-    pub fn authenticate(&self, scheme: Option<&str>, auth: Option<&[u8]>, address: IpAddr) -> Option<Vec<Identity>> {
-        match scheme? {
-            "digest" if self.digest_enabled => {
-                let id = digest_id(self.digest_algorithm, auth?);
-                let is_super = self.super_digest.as_ref() == Some(&id);
-                let mut identities = if is_super { vec![Identity::new("super", "")] } else { Vec::new() };
-                identities.push(Identity { scheme: "digest".to_owned(), id });
-                Some(identities)
-            }
-            "ip" => Some(vec![Identity::new("ip", &address.to_string())]),
-            _ => None,
+    pub fn authenticate(&self, scheme: Option<&str>, auth: Option<&[u8]>, address: IpAddr) -> Verdict {
+        match (scheme, auth) {
+            (Some("digest"), Some(credentials)) if self.digest_enabled => Verdict::Granted(self.digest_identities(credentials)),
+            (Some("ip"), _) => Verdict::Granted(vec![Identity::new("ip", &address.to_string())]),
+            (Some("ensemble"), name) => self.means_this_ensemble(name.unwrap_or_default()),
+            _ => Verdict::Refused,
+        }
+    }
+
+    fn digest_identities(&self, credentials: &[u8]) -> Vec<Identity> {
+        let id = digest_id(self.digest_algorithm, credentials);
+        let is_super = self.super_digest.as_ref() == Some(&id);
+        let mut identities = if is_super { vec![Identity::new("super", "")] } else { Vec::new() };
+        identities.push(Identity { scheme: "digest".to_owned(), id });
+        identities
+    }
+
+    /// `EnsembleAuthenticationProvider`: it gives no identity, it only ends connections that went to the wrong ensemble.
+    fn means_this_ensemble(&self, name: &[u8]) -> Verdict {
+        match &self.ensemble {
+            None => Verdict::Refused,
+            Some(Some(names)) if !name.is_empty() && !names.iter().any(|own| own.as_bytes() == name) => Verdict::Closed,
+            Some(_) => Verdict::Granted(Vec::new()),
         }
     }
 
@@ -235,9 +261,23 @@ mod tests {
     fn the_super_digest_gives_two_identities() {
         let rules = AuthRules { super_digest: Some("super:D/InIHSb7yEEbrWz8b9l71RjZJU=".to_owned()), ..AuthRules::default() };
         let address = IpAddr::from([127, 0, 0, 1]);
-        let identities = rules.authenticate(Some("digest"), Some(b"super:test"), address).expect("right password");
-        assert_eq!(identities[0], Identity::new("super", ""));
-        assert_eq!(rules.authenticate(Some("digest"), None, address), None);
-        assert_eq!(rules.authenticate(Some("world"), Some(b""), address), None);
+        let verdict = rules.authenticate(Some("digest"), Some(b"super:test"), address);
+        assert!(matches!(verdict, Verdict::Granted(identities) if identities[0] == Identity::new("super", "")));
+        assert_eq!(rules.authenticate(Some("digest"), None, address), Verdict::Refused);
+        assert_eq!(rules.authenticate(Some("world"), Some(b""), address), Verdict::Refused);
+    }
+
+    #[test]
+    fn a_client_of_another_ensemble_is_sent_away() {
+        let verdict = |ensemble, name: Option<&'static [u8]>| {
+            AuthRules { ensemble, ..AuthRules::default() }.authenticate(Some("ensemble"), name, IpAddr::from([127, 0, 0, 1]))
+        };
+        let named = || Some(Some(BTreeSet::from(["foo".to_owned(), "bar".to_owned()])));
+        assert_eq!(verdict(None, Some(b"foo")), Verdict::Refused);
+        assert_eq!(verdict(Some(None), Some(b"any")), Verdict::Granted(Vec::new()));
+        assert_eq!(verdict(named(), Some(b"bar")), Verdict::Granted(Vec::new()));
+        assert_eq!(verdict(named(), Some(b"")), Verdict::Granted(Vec::new()));
+        assert_eq!(verdict(named(), None), Verdict::Granted(Vec::new()));
+        assert_eq!(verdict(named(), Some(b"baz")), Verdict::Closed);
     }
 }

@@ -19,6 +19,7 @@ pub(super) fn auth_rules(settings: &Settings) -> AuthRules {
         digest_enabled: settings.auth.digest_enabled,
         digest_algorithm,
         super_digest: settings.auth.super_digest.as_ref().map(|secret| secret.0.clone()),
+        ensemble: settings.auth.ensemble_scheme.then(|| settings.auth.ensemble_names.clone()),
     }
 }
 
