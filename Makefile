@@ -1,11 +1,12 @@
 # make run    builds and starts a server on port 2181, data in ./data
 # make test   the one gate: everything that has to hold
+# make kills  kills a server under load 300 times and checks every history (20 minutes)
 # make bench  criterion benches of the hot rooms, where there are any
 
 CARGO ?= cargo
 PADDOCK = target/release/paddock
 
-.PHONY: run test bench build format lint unit docs fuzz-smoke compat differential-long fmt clean
+.PHONY: run test bench build format lint unit docs fuzz-smoke compat differential-long kills fmt clean
 
 build:
 	$(CARGO) build --release --locked
@@ -34,6 +35,11 @@ compat: build
 # A million random requests to Java and Paddock; the gate plays 20,000. About half an hour.
 differential-long: build
 	compat-tests/differential/run --long
+
+KILLS ?= 300
+
+kills: build
+	compat-tests/chaos/run --kills $(KILLS)
 
 bench:
 	$(CARGO) bench --locked

@@ -80,13 +80,16 @@ def c(source):
     return [str(program)], dict(os.environ)
 
 
-def go(source):
+def go_environment():
     stage.need("go")
     build = HOME / "go"
     build.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "GOPATH": str(build / "path"), "GOMODCACHE": str(build / "modules"),
-                   "GOCACHE": str(build / "cache"), "GOFLAGS": "-mod=readonly -modcacherw -buildvcs=false", "GOTOOLCHAIN": "local"}
-    program = build / "scenario"
+    return {**os.environ, "GOPATH": str(build / "path"), "GOMODCACHE": str(build / "modules"), "GOCACHE": str(build / "cache"),
+            "GOFLAGS": "-mod=readonly -modcacherw -buildvcs=false", "GOTOOLCHAIN": "local"}
+
+
+def go(source, name="scenario"):
+    environment, program = go_environment(), HOME / "go" / name
     with deps.locked("clients-go"):
         command(["go", "build", "-o", program, "."], cwd=source, environment=environment)
     return [str(program)], environment

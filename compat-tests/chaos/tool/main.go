@@ -1,0 +1,92 @@
+// Chaos loads servers with real clients through a tap that writes down every frame, and checks such histories.
+//
+//	chaos load  -servers HOST:PORT,… -history FILE …   clients of go-zookeeper, and gates of the tap for others
+//	chaos check -out FOLDER FILE                       one line per violation, then a summary as JSON
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+func fatal(format string, arguments ...any) {
+	fmt.Fprintf(os.Stderr, "chaos: "+format+"\n", arguments...)
+	os.Exit(2)
+}
+
+func main() {
+	commands := map[string]func([]string){"load": load, "check": check}
+	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
+		fatal("load or check expected")
+	}
+	commands[os.Args[1]](os.Args[2:])
+}
+
+// summary is the last line of `check`.
+type summary struct {
+	Operations   int     `json:"operations"`
+	Acknowledged int     `json:"acknowledged"` // writes that succeeded
+	Unknown      int     `json:"unknown"`      // operations without answer
+	Events       int     `json:"events"`
+	Sessions     int     `json:"sessions"`
+	Links        int     `json:"links"`
+	Families     int     `json:"families"`
+	Violations   int     `json:"violations"`
+	Seconds      float64 `json:"seconds"`
+}
+
+// examine runs all checks over a history.
+func examine(records []Record, folder string) (*story, summary) {
+	began := time.Now()
+	s := tell(records)
+	checkZxids(s)
+	checkSessions(s)
+	checkSequences(s)
+	sum := summary{Operations: len(s.operations), Sessions: len(s.sessions), Links: len(s.order)}
+	sum.Events = checkWatches(s)
+	sum.Families = checkFamilies(s, folder)
+	for _, asked := range s.operations {
+		if asked.reply == nil {
+			sum.Unknown++
+		} else if writes[asked.Name] && asked.reply.Err == 0 {
+			sum.Acknowledged++
+		}
+	}
+	sum.Violations, sum.Seconds = len(s.violations), time.Since(began).Seconds()
+	return s, sum
+}
+
+func check(arguments []string) {
+	flags := flag.NewFlagSet("check", flag.ExitOnError)
+	folder := flags.String("out", ".", "folder for the pictures of what has no order")
+	most := flags.Int("most", 20, "violations to print")
+	flags.Parse(arguments)
+	if flags.NArg() != 1 {
+		fatal("one history expected")
+	}
+	records, err := readHistory(flags.Arg(0))
+	if err != nil {
+		fatal("%v", err)
+	}
+	s, sum := examine(records, *folder)
+	for _, found := range s.violations[:min(*most, len(s.violations))] {
+		fmt.Printf("violation %s: %s\n", found.Rule, found.Text)
+	}
+	line, _ := json.Marshal(sum)
+	fmt.Println(string(line))
+	if sum.Violations > 0 {
+		os.Exit(1)
+	}
+}
+
+func splitServers(list string) []string {
+	servers := strings.Split(list, ",")
+	if list == "" {
+		fatal("-servers expected")
+	}
+	return servers
+}
