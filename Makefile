@@ -1,12 +1,13 @@
 # make run    builds and starts a server on port 2181, data in ./data
 # make test   the one gate: everything that has to hold
 # make kills  kills a server under load 300 times and checks every history (20 minutes)
+# make soak   2,000 sessions with churn and faults for SOAK_SECONDS (1800): flat memory, nothing left
 # make bench  criterion benches of the hot rooms, where there are any
 
 CARGO ?= cargo
 PADDOCK = target/release/paddock
 
-.PHONY: run test bench build format lint unit docs fuzz-smoke compat differential-long kills fmt clean
+.PHONY: run test bench build format lint unit docs fuzz-smoke compat differential-long kills soak fmt clean
 
 build:
 	$(CARGO) build --release --locked
@@ -40,6 +41,9 @@ KILLS ?= 300
 
 kills: build
 	compat-tests/chaos/run --kills $(KILLS)
+
+soak: build
+	compat-tests/chaos/soak
 
 bench:
 	$(CARGO) bench --locked

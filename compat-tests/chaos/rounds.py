@@ -60,14 +60,22 @@ class Round:
 
     def watch(self, address):
         """Persistent and recursive watches of two sessions; the client sets them again after each loss."""
-        modes = ("PERSISTENT_RECURSIVE", self.root), ("PERSISTENT", f"{self.root}/f00")
-        for number, (mode, path) in enumerate(modes):
+        for number in range(len(self.watched())):
             command = deps.java_command(deps.DEFAULT_VERSION, JAVA_CLIENT, "-timeout", str(TIMEOUT_SECONDS * 1000), "-server", address,
                                         heap="64m", log_level="ERROR")
             watcher = popen(command, self.folder / f"watcher{number}.log")
             self.watchers.append(watcher)
-            say(watcher, f"addWatch -m {mode} {path}")
-            say(watcher, f"addWatch -m {mode} {self.root}/f01")
+        self.watch_again()
+
+    def watched(self):
+        return ("PERSISTENT_RECURSIVE", self.root), ("PERSISTENT", f"{self.root}/f00")
+
+    def watch_again(self):
+        """A command that met a kill has failed; one that did not changes nothing."""
+        for watcher, (mode, path) in zip(self.watchers, self.watched()):
+            if watcher.poll() is None:
+                say(watcher, f"addWatch -m {mode} {path}")
+                say(watcher, f"addWatch -m {mode} {self.root}/f01")
 
     def trouble(self, kills):
         """Kills the server so often, most of the time under load, sometimes while it starts."""
@@ -94,6 +102,7 @@ class Round:
     def start(self):
         self.server.start()
         say(self.load, "restarted")
+        self.watch_again()
 
     def freeze(self):
         pid = self.server.pid
@@ -105,14 +114,14 @@ class Round:
         """Ends all clients; returns what `chaos check` found."""
         self.end("kazoo", self.kazoo)
         for number, watcher in enumerate(self.watchers):
-            say(watcher, "quit")
-            self.end(f"watcher{number}", watcher)
-        say(self.load, "finish")
+            # The shell ends with 1 when its last command failed, which a kill explains.
+            self.end(f"watcher{number}", watcher, codes=(0, 1))
         self.end("load", self.load)
 
-    def end(self, name, process):
+    def end(self, name, process, codes=(0,)):
+        """All of them end when their input does."""
         process.stdin.close()
-        if process.wait(END_SECONDS) != 0:
+        if process.wait(END_SECONDS) not in codes:
             raise Broken(f"{name} ended with {process.returncode}; see {self.folder / name}.log")
 
     def check(self):
@@ -130,6 +139,9 @@ class Round:
             return zkwire.dump(client, self.root)
 
     def abandon(self):
+        """Ends what still runs after a failure; the load finishes its history first."""
+        if self.load.poll() is None:
+            self.end("load", self.load)
         for process in (self.load, self.kazoo, *self.watchers):
             if process.poll() is None:
                 process.kill()

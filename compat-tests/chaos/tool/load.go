@@ -71,7 +71,7 @@ func load(arguments []string) {
 	recorder.close()
 }
 
-// obey prints where other clients may come in, and follows the lines of standard input until it says finish.
+// obey prints where other clients may come in, and writes the lines of standard input down as notes until it ends.
 func (y *yard) obey() {
 	addresses := []string{}
 	for _, open := range y.gates {
@@ -80,9 +80,6 @@ func (y *yard) obey() {
 	line, _ := json.Marshal(map[string]any{"gates": addresses})
 	fmt.Println(string(line))
 	for input := bufio.NewScanner(os.Stdin); input.Scan(); {
-		if input.Text() == "finish" {
-			break
-		}
 		y.tap.record(Record{Kind: kindNote, Text: input.Text()})
 	}
 	close(y.over)

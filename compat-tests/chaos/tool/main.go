@@ -2,6 +2,7 @@
 //
 //	chaos load  -servers HOST:PORT,… -history FILE …   clients of go-zookeeper, and gates of the tap for others
 //	chaos check -out FOLDER FILE                       one line per violation, then a summary as JSON
+//	chaos soak  -servers HOST:PORT,… …                 many sessions with churn; no history
 package main
 
 import (
@@ -19,9 +20,9 @@ func fatal(format string, arguments ...any) {
 }
 
 func main() {
-	commands := map[string]func([]string){"load": load, "check": check}
+	commands := map[string]func([]string){"load": load, "check": check, "soak": soak}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fatal("load or check expected")
+		fatal("load, check or soak expected")
 	}
 	commands[os.Args[1]](os.Args[2:])
 }
