@@ -2,12 +2,13 @@
 # make test   the one gate: everything that has to hold
 # make kills  kills a server under load 300 times and checks every history (20 minutes)
 # make soak   2,000 sessions with churn and faults for SOAK_SECONDS (1800): flat memory, nothing left
+# make fuzz   every fuzz target for FUZZ_SECONDS (900) under libFuzzer
 # make bench  criterion benches of the hot rooms, where there are any
 
 CARGO ?= cargo
 PADDOCK = target/release/paddock
 
-.PHONY: run test bench build format lint unit docs fuzz-smoke compat differential-long kills soak fmt clean
+.PHONY: run test bench build format lint unit docs compat differential-long kills soak fmt clean fuzz fuzz-corpus
 
 build:
 	$(CARGO) build --release --locked
@@ -44,6 +45,12 @@ kills: build
 
 soak: build
 	compat-tests/chaos/soak
+
+fuzz:
+	fuzz/run
+
+fuzz-corpus:
+	$(CARGO) run --locked -p paddock-fuzz --example corpus
 
 bench:
 	$(CARGO) bench --locked
