@@ -149,7 +149,7 @@ fn settings() -> NetSettings {
         enforced_schemes: None,
         auth: AuthRules::default(),
         skip_acl: false,
-        session_tokens: None,
+        connection_throttle: None,
     }
 }
 

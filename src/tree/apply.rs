@@ -121,8 +121,7 @@ impl DataTree {
     ) -> Applied<'a> {
         let path = text(path);
         let zxid = Zxid(header.zxid);
-        let parent = path::split(path).and_then(|(parent, name)| self.find(parent).filter(|_| !name.is_empty()));
-        let Some(parent) = parent else { return Applied::Failed(ErrorCode::NO_NODE) };
+        let Some(parent) = self.parent_of(path) else { return Applied::Failed(ErrorCode::NO_NODE) };
         let acl = entries(acl);
         if let Some(existing) = self.find(path) {
             self.set_acl(existing, acl, None);
@@ -140,7 +139,7 @@ impl DataTree {
     }
 
     fn apply_delete(&mut self, zxid: Zxid, path: &str, observer: &mut impl Observer) -> Applied<'static> {
-        let Some(parent) = path::split(path).and_then(|(parent, _)| self.find(parent)) else {
+        let Some(parent) = self.parent_of(path) else {
             return Applied::Failed(ErrorCode::NO_NODE);
         };
         let Some(id) = self.find(path).filter(|_| path.len() > 1) else {
@@ -220,7 +219,8 @@ pub fn entries(acl: &Option<Vec<Acl<'_>>>) -> Vec<AclEntry> {
 mod tests {
     use super::*;
     use crate::proto::records::data::Id;
-    use crate::tree::stat::OwnerRules;
+    use crate::tree::acl::AclId;
+    use crate::tree::stat::{OwnerRules, StatFields};
 
     fn open() -> Option<Vec<Acl<'static>>> {
         Some(vec![Acl { perms: 31, id: Id { scheme: Some("world".into()), id: Some("anyone".into()) } }])
@@ -282,6 +282,20 @@ mod tests {
         let a = fuzzy.find("/a").expect("created last");
         assert_eq!(fuzzy.child_names(a).collect::<Vec<_>>(), ["b"]);
         assert_eq!(fuzzy.digest(), right.digest());
+    }
+
+    /// A log or a snapshot can say what no client may: the root's own path is "", so "//a" is nobody's child.
+    #[test]
+    fn paths_that_name_no_znode_make_none() {
+        let mut tree = DataTree::new(1, OwnerRules::default(), true);
+        let (count, digest) = (tree.node_count(), tree.digest());
+        for (zxid, path) in ["//a", "/zookeeper/", "/", "", "a"].into_iter().enumerate() {
+            let txn = create(path, "x", zxid as i64 + 1, 1, false, -1);
+            let applied = tree.apply(&txn, &mut ());
+            assert_eq!(applied, Applied::Failed(ErrorCode::NO_NODE), "{path:?}");
+            assert!(path.len() < 2 || tree.load_node(path, None, AclId::OPEN, StatFields::default()).is_err(), "{path:?}");
+        }
+        assert_eq!((tree.node_count(), tree.digest()), (count, digest));
     }
 
     #[test]

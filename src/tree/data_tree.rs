@@ -151,12 +151,18 @@ impl DataTree {
             self.digest = self.digest.wrapping_add(self.digest_of(ROOT));
             return Ok(());
         }
-        let parent = path::split(path).and_then(|(parent, _)| self.store.find(parent)).ok_or_else(|| format!("no parent for {path}"))?;
+        let parent = self.parent_of(path).ok_or_else(|| format!("no parent for {path}"))?;
         if self.store.find(path).is_some() {
             return Err(format!("{path} is there twice"));
         }
         self.insert(parent, &NewNode { path, data, acl, stat, in_digest: !path::is_excluded_from_digest(path) });
         Ok(())
+    }
+
+    /// The parent of a path, if it is there and the path can name a znode: "//a" is no child of the root, whose own path is "".
+    pub(super) fn parent_of(&self, path: &str) -> Option<NodeId> {
+        let (parent, name) = path::split(path)?;
+        if name.is_empty() || parent == "/" { None } else { self.store.find(parent) }
     }
 
     /// Called before a node changes or goes, so that a snapshot under way keeps its old form.
