@@ -2,10 +2,12 @@
 //! (`PrepRequestProcessor.outstandingChanges`).
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::ids::Zxid;
 use crate::tree::acl::AclList;
@@ -29,25 +31,33 @@ pub struct Record {
     pub prefix_crc: u32,
 }
 
-/// A znode as it will be: `None` when it will be gone.
-#[derive(Clone, Debug)]
+/// One pending change: how a znode will be.
 struct Change {
     zxid: Zxid,
+    /// Shared by the changes of one path.
+    path: Arc<str>,
+    hash: u64,
+    /// `None` when the znode will be gone.
     record: Option<Record>,
+    /// The change of the same path before this one, if it is pending too.
+    before: Option<u64>,
 }
 
 /// The pending changes, and the digest that the tree will have after them.
 pub struct Overlay {
-    by_path: HashMap<Box<str>, Change, FixedState>,
-    order: VecDeque<(Zxid, Box<str>)>,
+    /// In zxid order. The first has the number `first`, each further one the next number.
+    changes: VecDeque<Change>,
+    first: u64,
+    /// The number of the newest change of each path.
+    newest: HashTable<u64>,
+    hasher: FixedState,
     digest: u64,
     undo: Option<Undo>,
 }
 
-/// What a multi changed so far, to take it back.
+/// Where a multi began, to take it back.
 struct Undo {
-    changes: Vec<(Box<str>, Option<Change>)>,
-    order_len: usize,
+    change_count: usize,
     digest: u64,
 }
 
@@ -55,7 +65,8 @@ impl Overlay {
     /// Nothing is pending. `digest` is the tree's.
     #[must_use]
     pub fn new(seed: u64, digest: u64) -> Self {
-        Self { by_path: HashMap::with_hasher(FixedState::with_seed(seed)), order: VecDeque::new(), digest, undo: None }
+        let hasher = FixedState::with_seed(seed);
+        Self { changes: VecDeque::new(), first: 0, newest: HashTable::new(), hasher, digest, undo: None }
     }
 
     /// The digest of the tree after everything pending.
@@ -64,14 +75,24 @@ impl Overlay {
         self.digest
     }
 
+    fn hash_of(&self, path: &str) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(path.as_bytes());
+        hasher.finish()
+    }
+
+    fn change(&self, number: u64) -> &Change {
+        &self.changes[(number - self.first) as usize]
+    }
+
     /// The znode as it will be. Both "" and "/" are the root.
     #[must_use]
     pub fn record(&self, tree: &DataTree, path: &str) -> Option<Record> {
         let key = canonical(path);
-        if !self.by_path.is_empty()
-            && let Some(change) = self.by_path.get(key)
+        if !self.newest.is_empty()
+            && let Some(&number) = self.newest.find(self.hash_of(key), |&number| &*self.change(number).path == key)
         {
-            return change.record.clone();
+            return self.change(number).record.clone();
         }
         let id = tree.find(key)?;
         Some(Record {
@@ -90,17 +111,25 @@ impl Overlay {
             let digest = |record: Option<&Record>| record.map_or(0, |record| node_digest(record.prefix_crc, &record.stat));
             self.digest = self.digest.wrapping_sub(digest(old)).wrapping_add(digest(new.as_ref()));
         }
-        let key: Box<str> = key.into();
-        self.order.push_back((zxid, key.clone()));
-        let before = self.by_path.insert(key.clone(), Change { zxid, record: new });
-        if let Some(undo) = &mut self.undo {
-            undo.changes.push((key, before));
-        }
+        let (hash, number) = (self.hash_of(key), self.first + self.changes.len() as u64);
+        let (changes, first) = (&self.changes, self.first);
+        let at = |number: u64| &changes[(number - first) as usize];
+        let (path, before) = match self.newest.entry(hash, |&number| &*at(number).path == key, |&number| at(number).hash) {
+            Entry::Occupied(mut entry) => {
+                let before = std::mem::replace(entry.get_mut(), number);
+                (Arc::clone(&at(before).path), Some(before))
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(number);
+                (Arc::from(key), None)
+            }
+        };
+        self.changes.push_back(Change { zxid, path, hash, record: new, before });
     }
 
     /// From here on changes can be taken back.
     pub fn begin_multi(&mut self) {
-        self.undo = Some(Undo { changes: Vec::new(), order_len: self.order.len(), digest: self.digest });
+        self.undo = Some(Undo { change_count: self.changes.len(), digest: self.digest });
     }
 
     /// The multi stands.
@@ -111,34 +140,38 @@ impl Overlay {
     /// The multi failed: everything is as it was at `begin_multi`.
     pub fn undo_multi(&mut self) {
         let Some(undo) = self.undo.take() else { return };
-        for (path, before) in undo.changes.into_iter().rev() {
-            match before {
-                Some(change) => self.by_path.insert(path, change),
-                None => self.by_path.remove(&path),
-            };
+        while self.changes.len() > undo.change_count {
+            let change = self.changes.pop_back().expect("there are more than before the multi");
+            let number = self.first + self.changes.len() as u64;
+            if let Ok(mut entry) = self.newest.find_entry(change.hash, |&newest| newest == number) {
+                match change.before {
+                    Some(before) => *entry.get_mut() = before,
+                    None => drop(entry.remove()),
+                }
+            }
         }
-        self.order.truncate(undo.order_len);
         self.digest = undo.digest;
     }
 
     /// Forgets what is applied by now. When nothing is pending the digest is the tree's again.
     pub fn applied(&mut self, zxid: Zxid, tree_digest: u64) {
-        while let Some((pending, path)) = self.order.front().filter(|(pending, _)| *pending <= zxid) {
-            if self.by_path.get(path).is_some_and(|change| change.zxid == *pending) {
-                self.by_path.remove(path);
+        while let Some(change) = self.changes.pop_front_if(|change| change.zxid <= zxid) {
+            let number = self.first;
+            self.first += 1;
+            if let Ok(entry) = self.newest.find_entry(change.hash, |&newest| newest == number) {
+                entry.remove();
             }
-            self.order.pop_front();
         }
-        if self.order.is_empty() {
+        if self.changes.is_empty() {
             self.digest = tree_digest;
         }
     }
 
-    /// Pending changes in their order: path and, if it will exist, its owner.
+    /// How each pending path will be: path and, if it will exist, its owner.
     pub fn changes(&self) -> impl Iterator<Item = (&str, Option<i64>)> {
-        self.order.iter().filter_map(|(_, path)| {
-            let change = self.by_path.get(path)?;
-            Some((&**path, change.record.as_ref().map(|record| record.stat.ephemeral_owner)))
+        self.newest.iter().map(|&number| {
+            let change = self.change(number);
+            (&*change.path, change.record.as_ref().map(|record| record.stat.ephemeral_owner))
         })
     }
 }
@@ -172,7 +205,7 @@ mod tests {
         assert_eq!((record(&tree, &overlay, "/"), record(&tree, &overlay, "/x")), (Some(1), None));
         assert_eq!(overlay.digest(), digest);
         overlay.applied(Zxid(1), tree.digest());
-        assert_eq!((record(&tree, &overlay, "/"), overlay.by_path.len()), (Some(0), 0));
+        assert_eq!((record(&tree, &overlay, "/"), overlay.newest.len()), (Some(0), 0));
     }
 
     #[test]
