@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::Digest as _;
 
 use crate::proto::error_code::ErrorCode;
-use crate::proto::records::data::Acl;
-use crate::tree::acl::{AclEntry, Identity, parse_ip_pattern};
+use crate::proto::records::data::{Acl, Id};
+use crate::tree::acl::{Identity, parse_ip_pattern};
 
 /// The hash of the digest scheme (`DigestAuthenticationProvider.digestAlg`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -111,32 +111,36 @@ impl AuthRules {
     ///
     /// # Errors
     /// INVALIDACL for an empty list or an invalid entry; MARSHALLINGERROR where Java runs into a null.
-    pub fn fix_up(&self, acl: &Option<Vec<Acl<'_>>>, identities: &[Identity]) -> Result<Vec<AclEntry>, ErrorCode> {
-        let mut distinct: Vec<&Acl<'_>> = Vec::new();
-        for entry in acl.iter().flatten() {
-            if !is_repeated(entry, &distinct)? {
+    pub fn fix_up<'a>(&self, acl: Option<Vec<Acl<'a>>>, identities: &[Identity]) -> Result<Vec<Acl<'a>>, ErrorCode> {
+        let mut distinct: Vec<Acl<'a>> = Vec::new();
+        for entry in acl.into_iter().flatten() {
+            if !is_repeated(&entry, &distinct)? {
                 distinct.push(entry);
             }
         }
-        let mut fixed = Vec::new();
+        let mut fixed = Vec::with_capacity(distinct.len());
         for entry in distinct {
-            fixed.extend(self.fix_up_entry(entry, identities)?);
+            self.fix_up_entry(entry, identities, &mut fixed)?;
         }
         if fixed.is_empty() { Err(ErrorCode::INVALID_ACL) } else { Ok(fixed) }
     }
 
-    fn fix_up_entry(&self, entry: &Acl<'_>, identities: &[Identity]) -> Result<Vec<AclEntry>, ErrorCode> {
-        let allow = |who: &Identity| AclEntry { perms: entry.perms, who: who.clone() };
+    fn fix_up_entry<'a>(&self, entry: Acl<'a>, identities: &[Identity], fixed: &mut Vec<Acl<'a>>) -> Result<(), ErrorCode> {
         let Some(scheme) = entry.id.scheme.as_deref() else { return Err(ErrorCode::INVALID_ACL) };
         if scheme == "auth" {
-            let mine: Vec<AclEntry> = identities.iter().filter(|identity| self.is_authenticated(identity)).map(allow).collect();
-            return if mine.is_empty() { Err(ErrorCode::INVALID_ACL) } else { Ok(mine) };
+            let before = fixed.len();
+            fixed.extend(identities.iter().filter(|who| self.is_authenticated(who)).map(|who| record(entry.perms, who)));
+            return if fixed.len() == before { Err(ErrorCode::INVALID_ACL) } else { Ok(()) };
         }
         if scheme != "world" && !self.provides(scheme) {
             return Err(ErrorCode::INVALID_ACL);
         }
         let Some(id) = entry.id.id.as_deref() else { return Err(ErrorCode::MARSHALLING_ERROR) };
-        if is_valid_id(scheme, id) { Ok(vec![allow(&Identity::new(scheme, id))]) } else { Err(ErrorCode::INVALID_ACL) }
+        if !is_valid_id(scheme, id) {
+            return Err(ErrorCode::INVALID_ACL);
+        }
+        fixed.push(entry);
+        Ok(())
     }
 
     fn is_authenticated(&self, identity: &Identity) -> bool {
@@ -159,7 +163,7 @@ fn is_valid_id(scheme: &str, id: &str) -> bool {
 
 /// Whether an entry is among those before it. Java compares permissions, scheme and id in this order, and runs into a null that it
 /// meets in `entry`.
-fn is_repeated(entry: &Acl<'_>, before: &[&Acl<'_>]) -> Result<bool, ErrorCode> {
+fn is_repeated(entry: &Acl<'_>, before: &[Acl<'_>]) -> Result<bool, ErrorCode> {
     for other in before.iter().filter(|other| other.perms == entry.perms) {
         let scheme = entry.id.scheme.as_deref().ok_or(ErrorCode::MARSHALLING_ERROR)?;
         if other.id.scheme.as_deref() != Some(scheme) {
@@ -171,6 +175,10 @@ fn is_repeated(entry: &Acl<'_>, before: &[&Acl<'_>]) -> Result<bool, ErrorCode> 
         }
     }
     Ok(false)
+}
+
+fn record(perms: i32, who: &Identity) -> Acl<'static> {
+    Acl { perms, id: Id { scheme: Some(who.scheme.clone().into()), id: Some(who.id.clone().into()) } }
 }
 
 /// Java's `id.split(":")` drops empty parts at the end; exactly two must remain.
@@ -216,7 +224,7 @@ mod tests {
     #[test]
     fn ids_are_checked_by_scheme() {
         let rules = AuthRules::default();
-        let fixed = |scheme, id| rules.fix_up(&acl(scheme, id), &[]);
+        let fixed = |scheme, id| rules.fix_up(acl(scheme, id), &[]);
         assert!(fixed(Some("world"), Some("anyone")).is_ok());
         assert!(fixed(Some("digest"), Some(":h")).is_ok());
         assert!(fixed(Some("ip"), Some("10.0.0.0/8")).is_ok());
@@ -230,14 +238,14 @@ mod tests {
         }
         assert_eq!(fixed(Some("bogus"), None), Err(ErrorCode::INVALID_ACL));
         assert_eq!(fixed(None, Some("x")), Err(ErrorCode::INVALID_ACL));
-        assert_eq!(rules.fix_up(&None, &[]), Err(ErrorCode::INVALID_ACL));
+        assert_eq!(rules.fix_up(None, &[]), Err(ErrorCode::INVALID_ACL));
     }
 
     #[test]
     fn auth_stands_for_everyone_who_authenticated() {
         let who = [Identity::new("ip", "127.0.0.1"), Identity::new("digest", "u:h")];
-        let fixed = AuthRules::default().fix_up(&acl(Some("auth"), None), &who).expect("one identity");
-        assert_eq!(fixed, [AclEntry { perms: 31, who: Identity::new("digest", "u:h") }]);
+        let fixed = AuthRules::default().fix_up(acl(Some("auth"), None), &who).expect("one identity");
+        assert_eq!(fixed, [record(31, &Identity::new("digest", "u:h"))]);
     }
 
     /// Java drops repeated entries before it expands `auth`, and only compares what has the same permissions.
@@ -248,7 +256,7 @@ mod tests {
             perms,
             id: Id { scheme: scheme.map(Into::into), id: id.map(Into::into) },
         };
-        let count = |entries: &[Acl<'static>]| AuthRules::default().fix_up(&Some(entries.to_vec()), &who).map(|fixed| fixed.len());
+        let count = |entries: &[Acl<'static>]| AuthRules::default().fix_up(Some(entries.to_vec()), &who).map(|fixed| fixed.len());
         let anyone = entry(31, Some("world"), Some("anyone"));
         assert_eq!(count(&[anyone.clone(), anyone.clone()]), Ok(1));
         assert_eq!(count(&[entry(31, Some("auth"), Some("a")), entry(31, Some("auth"), Some("b"))]), Ok(2));

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::auth::AuthRules;
 use super::decode::Write;
@@ -12,10 +11,10 @@ use crate::ids::{SessionId, Zxid};
 use crate::proto::error_code::ErrorCode;
 use crate::proto::op_code::OpCode;
 use crate::proto::records::client::{CheckVersionRequest, CreateTtlRequest, DeleteRequest, SetAclRequest, SetDataRequest};
-use crate::proto::records::data::{Acl, Id};
+use crate::proto::records::data::Acl;
 use crate::proto::records::txn as records;
 use crate::proto::txn::Body;
-use crate::tree::acl::{AclEntry, AclList, Identity, perms};
+use crate::tree::acl::{Identity, perms};
 use crate::tree::data_tree::DataTree;
 use crate::tree::digest::prefix_crc;
 use crate::tree::path;
@@ -107,9 +106,9 @@ impl Prepare<'_> {
         let owner = self.owner(op, flags, ttl)?;
         let path = path.ok_or(ErrorCode::MARSHALLING_ERROR)?;
         let (parent_path, _) = path::split(&path).filter(|_| !path.contains('\0')).ok_or(ErrorCode::BAD_ARGUMENTS)?;
-        let acl = self.rules.auth.fix_up(&acl, self.identities)?;
-        let parent_path = parent_path.to_owned();
-        let parent = self.existing(&parent_path)?;
+        let parent_len = parent_path.len();
+        let acl = self.rules.auth.fix_up(acl, self.identities)?;
+        let parent = self.existing(parent_path)?;
         self.allowed(&parent, perms::CREATE)?;
         let path = if matches!(flags, 2 | 3 | 6) { Cow::Owned(format!("{path}{:010}", parent.stat.cversion)) } else { path };
         if !path::is_valid(&path) {
@@ -122,9 +121,8 @@ impl Prepare<'_> {
             return Err(ErrorCode::NO_CHILDREN_FOR_EPHEMERALS);
         }
         self.check_quota(&path, 1, data.as_deref().map_or(0, <[u8]>::len) as i64)?;
-        let parent_c_version = self.note_created(&parent_path, &parent, &path, data.as_deref(), &acl, owner);
-        let acl = Some(acl.into_iter().map(acl_record).collect());
-        let path = Some(path);
+        let parent_c_version = self.note_created(&path[..parent_len], &parent, &path, data.as_deref(), &acl, owner);
+        let (path, acl) = (Some(path), Some(acl));
         Ok(match op {
             OpCode::CREATE_CONTAINER => (op, Body::CreateContainer(records::CreateContainerTxn { path, data, acl, parent_c_version })),
             OpCode::CREATE_TTL => (op, Body::CreateTtl(records::CreateTtlTxn { path, data, acl, parent_c_version, ttl })),
@@ -158,7 +156,7 @@ impl Prepare<'_> {
     }
 
     /// Lays the new znode and its parent's new stat over the tree; gives the parent's new cversion.
-    fn note_created(&mut self, parent_path: &str, parent: &Record, path: &str, data: Option<&[u8]>, acl: &[AclEntry], owner: i64) -> i32 {
+    fn note_created(&mut self, parent_path: &str, parent: &Record, path: &str, data: Option<&[u8]>, acl: &[Acl<'_>], owner: i64) -> i32 {
         let zxid = self.zxid;
         let cversion = parent.stat.cversion.wrapping_add(1);
         let stat = StatFields { cversion, pzxid: zxid.0, ..parent.stat };
@@ -168,7 +166,7 @@ impl Prepare<'_> {
         let node = Record {
             stat: StatFields::created(zxid.0, self.time_ms, owner),
             child_count: 0,
-            acl: Arc::new(AclList::new(acl.to_vec())),
+            acl: self.tree.acls().list_of(acl),
             data_len: data.map_or(0, <[u8]>::len),
             prefix_crc: prefix_crc(path, data),
         };
@@ -231,15 +229,14 @@ impl Prepare<'_> {
 
     fn set_acl<'b>(&mut self, request: SetAclRequest<'b>) -> Prepared<'b> {
         let path = request.path.filter(|path| path::is_valid(path)).ok_or(ErrorCode::BAD_ARGUMENTS)?;
-        let acl = self.rules.auth.fix_up(&request.acl, self.identities)?;
+        let acl = self.rules.auth.fix_up(request.acl, self.identities)?;
         let node = self.existing(&path)?;
         self.allowed(&node, perms::ADMIN)?;
         let version = next_version(node.stat.aversion, request.version)?;
         let stat = StatFields { aversion: version, ..node.stat };
-        let changed = Record { stat, acl: Arc::new(AclList::new(acl.clone())), ..node.clone() };
+        let changed = Record { stat, acl: self.tree.acls().list_of(&acl), ..node.clone() };
         self.overlay.put(self.zxid, &path, Some(&node), Some(changed));
-        let acl = Some(acl.into_iter().map(acl_record).collect());
-        Ok((OpCode::SET_ACL, Body::SetAcl(records::SetAclTxn { path: Some(path), acl, version })))
+        Ok((OpCode::SET_ACL, Body::SetAcl(records::SetAclTxn { path: Some(path), acl: Some(acl), version })))
     }
 
     fn check<'b>(&self, request: CheckVersionRequest<'b>) -> Prepared<'b> {
@@ -307,14 +304,11 @@ fn next_version(current: i32, expected: i32) -> Result<i32, ErrorCode> {
     if expected != -1 && expected != current { Err(ErrorCode::BAD_VERSION) } else { Ok(current.wrapping_add(1)) }
 }
 
-fn acl_record(entry: AclEntry) -> Acl<'static> {
-    Acl { perms: entry.perms, id: Id { scheme: Some(entry.who.scheme.into()), id: Some(entry.who.id.into()) } }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::proto::records::client as requests;
+    use crate::proto::records::data::Id;
     use crate::proto::txn::{Txn, TxnHeader};
     use crate::tree::stat::OwnerRules;
 

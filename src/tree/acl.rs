@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use crate::proto::records::data::Acl;
+
 /// Permission bits of an ACL entry.
 pub mod perms {
     /// Read data and list children.
@@ -67,6 +69,21 @@ pub struct AclEntry {
     pub who: Identity,
 }
 
+impl AclEntry {
+    /// The entry that a record stands for; null is the empty text.
+    #[must_use]
+    pub fn from_record(record: &Acl<'_>) -> Self {
+        let who = Identity::new(record.id.scheme.as_deref().unwrap_or_default(), record.id.id.as_deref().unwrap_or_default());
+        Self { perms: record.perms, who }
+    }
+
+    fn is_of(&self, record: &Acl<'_>) -> bool {
+        self.perms == record.perms
+            && self.who.scheme == record.id.scheme.as_deref().unwrap_or_default()
+            && self.who.id == record.id.id.as_deref().unwrap_or_default()
+    }
+}
+
 /// A whole ACL, with what `world:anyone` may do worked out once.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AclList {
@@ -81,6 +98,10 @@ impl AclList {
         let world = entries.iter().filter(|entry| entry.who.scheme == "world" && entry.who.id == "anyone");
         let world_perms = world.fold(0, |all, entry| all | entry.perms);
         Self { entries, world_perms }
+    }
+
+    fn is_of(&self, records: &[Acl<'_>]) -> bool {
+        self.entries.len() == records.len() && self.entries.iter().zip(records).all(|(entry, record)| entry.is_of(record))
     }
 
     /// The entries in their order.
@@ -173,12 +194,14 @@ pub struct AclTable {
     by_entries: BTreeMap<Vec<AclEntry>, u32>,
     open: Arc<AclList>,
     next_id: u32,
+    /// The list that was interned last: most znodes have the same.
+    last: u32,
 }
 
 impl Default for AclTable {
     fn default() -> Self {
         let everyone = AclEntry { perms: perms::ALL, who: Identity::new("world", "anyone") };
-        Self { by_id: BTreeMap::new(), by_entries: BTreeMap::new(), open: Arc::new(AclList::new(vec![everyone])), next_id: 1 }
+        Self { by_id: BTreeMap::new(), by_entries: BTreeMap::new(), open: Arc::new(AclList::new(vec![everyone])), next_id: 1, last: 0 }
     }
 }
 
@@ -195,6 +218,29 @@ impl AclTable {
         };
         self.add_use(AclId(id));
         AclId(id)
+    }
+
+    /// As [`Self::intern`], from the form of a record. Allocates nothing for the list that came last time.
+    pub fn intern_records(&mut self, records: &[Acl<'_>]) -> AclId {
+        let id = match self.by_id.get(&self.last).filter(|interned| interned.list.is_of(records)) {
+            Some(_) => {
+                let id = AclId(self.last);
+                self.add_use(id);
+                id
+            }
+            None => self.intern(records.iter().map(AclEntry::from_record).collect()),
+        };
+        self.last = id.0;
+        id
+    }
+
+    /// The list that records stand for: the one in use if it came last, else a new one.
+    #[must_use]
+    pub fn list_of(&self, records: &[Acl<'_>]) -> Arc<AclList> {
+        match self.by_id.get(&self.last).filter(|interned| interned.list.is_of(records)) {
+            Some(interned) => Arc::clone(&interned.list),
+            None => Arc::new(AclList::new(records.iter().map(AclEntry::from_record).collect())),
+        }
     }
 
     /// Takes a list under the id that a snapshot gives it.

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::acl::{AclEntry, AclList, Identity};
+use super::acl::AclList;
 use super::data_tree::{Creation, DataTree};
 use super::path;
 use super::stat::CONTAINER_OWNER;
@@ -122,7 +122,7 @@ impl DataTree {
         let path = text(path);
         let zxid = Zxid(header.zxid);
         let Some(parent) = self.parent_of(path) else { return Applied::Failed(ErrorCode::NO_NODE) };
-        let acl = entries(acl);
+        let acl = self.acls.intern_records(acl.as_deref().unwrap_or_default());
         if let Some(existing) = self.find(path) {
             self.set_acl(existing, acl, None);
             if op == OpCode::CREATE {
@@ -131,11 +131,9 @@ impl DataTree {
             return Applied::Failed(ErrorCode::NODE_EXISTS);
         }
         let id = self.create(parent, Creation { path, data, acl, owner, parent_cversion, zxid, time_ms: header.time });
-        let (own_acl, parent_acl) = (Arc::clone(self.acl(id)), Arc::clone(self.acl(parent)));
-        let stat = self.stat(id);
-        observer.changed(EventType::NodeCreated, path, zxid, &own_acl);
-        observer.changed(EventType::NodeChildrenChanged, path::event_parent(path), zxid, &parent_acl);
-        Applied::Created { op, path, stat }
+        observer.changed(EventType::NodeCreated, path, zxid, self.acl(id));
+        observer.changed(EventType::NodeChildrenChanged, path::event_parent(path), zxid, self.acl(parent));
+        Applied::Created { op, path, stat: self.stat(id) }
     }
 
     fn apply_delete(&mut self, zxid: Zxid, path: &str, observer: &mut impl Observer) -> Applied<'static> {
@@ -165,14 +163,14 @@ impl DataTree {
         let Some(id) = self.find(path) else { return Applied::Failed(ErrorCode::NO_NODE) };
         let zxid = Zxid(header.zxid);
         self.set_data(id, path, txn.data.as_deref(), txn.version, zxid, header.time);
-        let acl = Arc::clone(self.acl(id));
-        observer.changed(EventType::NodeDataChanged, path, zxid, &acl);
+        observer.changed(EventType::NodeDataChanged, path, zxid, self.acl(id));
         Applied::Changed { op, stat: self.stat(id) }
     }
 
     fn apply_set_acl(&mut self, txn: &records::SetAclTxn<'_>) -> Applied<'static> {
         let Some(id) = self.find(text(&txn.path)) else { return Applied::Failed(ErrorCode::NO_NODE) };
-        self.set_acl(id, entries(&txn.acl), Some(txn.version));
+        let acl = self.acls.intern_records(txn.acl.as_deref().unwrap_or_default());
+        self.set_acl(id, acl, Some(txn.version));
         Applied::Changed { op: OpCode::SET_ACL, stat: self.stat(id) }
     }
 
@@ -203,16 +201,6 @@ impl DataTree {
 /// A null path names nothing: no znode is found under it.
 fn text<'a>(path: &'a Option<std::borrow::Cow<'_, str>>) -> &'a str {
     path.as_deref().unwrap_or("\0")
-}
-
-/// The entries of an ACL in a record.
-#[must_use]
-pub fn entries(acl: &Option<Vec<Acl<'_>>>) -> Vec<AclEntry> {
-    let entry = |acl: &Acl<'_>| AclEntry {
-        perms: acl.perms,
-        who: Identity::new(acl.id.scheme.as_deref().unwrap_or_default(), acl.id.id.as_deref().unwrap_or_default()),
-    };
-    acl.iter().flatten().map(entry).collect()
 }
 
 #[cfg(test)]

@@ -44,8 +44,8 @@ pub struct Creation<'a> {
     pub path: &'a str,
     /// The data.
     pub data: Option<&'a [u8]>,
-    /// The ACL.
-    pub acl: Vec<AclEntry>,
+    /// The interned ACL, counted as used.
+    pub acl: AclId,
     /// The stored owner.
     pub owner: i64,
     /// The parent's cversion afterwards, -1 for one more than now.
@@ -197,10 +197,9 @@ impl DataTree {
     pub(super) fn create(&mut self, parent: NodeId, new: Creation<'_>) -> NodeId {
         self.before_change(parent);
         self.raise_cversion(parent, new.parent_cversion, new.zxid);
-        let acl = self.acls.intern(new.acl);
         let stat = StatFields::created(new.zxid.0, new.time_ms, new.owner);
         let in_digest = !path::is_excluded_from_digest(new.path);
-        let id = self.insert(parent, &NewNode { path: new.path, data: new.data, acl, stat, in_digest });
+        let id = self.insert(parent, &NewNode { path: new.path, data: new.data, acl: new.acl, stat, in_digest });
         self.quota_node_created(new.path);
         self.count_in_quota(new.path, 1, new.data.map_or(0, <[u8]>::len) as i64);
         id
@@ -281,11 +280,10 @@ impl DataTree {
         self.count_in_quota(path, 0, data.map_or(0, <[u8]>::len) as i64 - old_len);
     }
 
-    /// Replaces the ACL; the version too if there is a new one.
-    pub(super) fn set_acl(&mut self, id: NodeId, acl: Vec<AclEntry>, aversion: Option<i32>) {
+    /// Replaces the ACL by an interned one, counted as used; the version too if there is a new one.
+    pub(super) fn set_acl(&mut self, id: NodeId, acl: AclId, aversion: Option<i32>) {
         self.before_change(id);
-        let new = self.acls.intern(acl);
-        let old = self.store.set_acl(id, new);
+        let old = self.store.set_acl(id, acl);
         self.acls.release(old);
         if let Some(aversion) = aversion {
             self.change_stat(id, |stat| stat.aversion = aversion);

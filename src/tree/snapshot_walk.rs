@@ -201,7 +201,7 @@ mod tests {
 
     fn create(tree: &mut DataTree, path: &str, zxid: i64) {
         let parent = tree.find(crate::tree::path::split(path).expect("absolute").0).expect("parent exists");
-        let acl = vec![AclEntry { perms: perms::ALL, who: Identity::new("world", "anyone") }];
+        let acl = tree.acls.intern(vec![AclEntry { perms: perms::ALL, who: Identity::new("world", "anyone") }]);
         let data = Some(path.as_bytes());
         tree.create(parent, Creation { path, data, acl, owner: 0, parent_cversion: -1, zxid: Zxid(zxid), time_ms: 1 });
     }
