@@ -66,10 +66,20 @@ impl Frozen {
         }
     }
 
-    /// Takes the form of a node that belongs into the snapshot.
-    fn take(&mut self, store: &Store, id: NodeId) -> OldForm {
+    /// Appends a node that belongs into the snapshot.
+    fn write(&mut self, store: &Store, id: NodeId, out: &mut Vec<u8>) {
         self.mark(id);
-        self.saved.remove(&id).unwrap_or_else(|| old_form(store, id))
+        if let Some(form) = self.saved.remove(&id) {
+            jute::writer::write_ustring(out, Some(&form.path));
+            encode_rest(form.data.as_deref(), form.acl, &form.stat, out);
+            return;
+        }
+        let start = out.len();
+        out.extend_from_slice(&[0; 4]);
+        store.append_path(id, out);
+        let length = (out.len() - start - 4) as u32;
+        out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+        encode_rest(store.data(id), store.acl(id).to_disk(), &store.stat(id), out);
     }
 
     fn parent_of(&self, store: &Store, id: NodeId) -> Option<NodeId> {
@@ -136,15 +146,14 @@ impl DataTree {
     }
 
     fn write_with_ancestors(&self, frozen: &mut Frozen, id: NodeId, out: &mut Vec<u8>) {
-        let mut chain = vec![id];
+        let mut chain = Vec::new();
         let mut current = id;
         while let Some(parent) = frozen.parent_of(&self.store, current).filter(|&parent| !frozen.is_done(parent)) {
             chain.push(parent);
             current = parent;
         }
-        for &id in chain.iter().rev() {
-            let form = frozen.take(&self.store, id);
-            encode_node(&form, out);
+        for &id in chain.iter().rev().chain([&id]) {
+            frozen.write(&self.store, id, out);
         }
     }
 
@@ -154,11 +163,10 @@ impl DataTree {
     }
 }
 
-fn encode_node(form: &OldForm, out: &mut Vec<u8>) {
-    jute::writer::write_ustring(out, Some(&form.path));
-    jute::writer::write_buffer(out, form.data.as_deref());
-    form.acl.encode(out);
-    let stat = &form.stat;
+/// Appends what follows the path of a node.
+fn encode_rest(data: Option<&[u8]>, acl: i64, stat: &StatFields, out: &mut Vec<u8>) {
+    jute::writer::write_buffer(out, data);
+    acl.encode(out);
     StatPersisted {
         czxid: stat.czxid,
         mzxid: stat.mzxid,

@@ -343,21 +343,22 @@ impl Store {
     /// The whole path, built by walking up; "" for the root.
     #[must_use]
     pub fn path(&self, id: NodeId) -> String {
-        let mut names = Vec::new();
-        let mut length = 0;
-        let mut current = id;
-        while let Some(parent) = self.parent(current) {
-            let name = self.name(current);
-            length += 1 + name.len();
-            names.push(name);
-            current = parent;
+        let mut path = Vec::new();
+        self.append_path(id, &mut path);
+        String::from_utf8(path).expect("names are stored from strings")
+    }
+
+    /// Appends the bytes of the whole path.
+    pub(super) fn append_path(&self, id: NodeId, out: &mut Vec<u8>) {
+        let mut end = out.len() + self.path_len(id);
+        out.resize(end, b'/');
+        let mut node = self.node(id);
+        while node.parent != NONE {
+            let name = node.name();
+            out[end - name.len()..end].copy_from_slice(name);
+            end -= name.len() + 1;
+            node = self.node(NodeId(node.parent));
         }
-        let mut path = String::with_capacity(length);
-        for name in names.iter().rev() {
-            path.push('/');
-            path.push_str(name);
-        }
-        path
     }
 
     fn path_len(&self, id: NodeId) -> usize {
