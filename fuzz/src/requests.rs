@@ -14,7 +14,7 @@ use paddock::request::read::ReadContext;
 use paddock::request::reply::encode_body;
 use paddock::tree::acl::Identity;
 use paddock::tree::data_tree::DataTree;
-use paddock::tree::watch::WatchTable;
+use paddock::tree::watch::{WatchAccess, WatchTable};
 
 use crate::check::{frames, open_acl, tree};
 use crate::restore::{RULES, SEED};
@@ -110,8 +110,7 @@ fn read(op: OpCode, body: &[u8]) {
     let mut watches = WatchTable::new(SEED);
     let identities: Arc<[Identity]> = identities().into();
     let mut out = Vec::new();
-    let mut context =
-        ReadContext { tree: &tree, watches: &mut watches, watcher: 3, session: SESSION, identities: &identities, skip_acl: false };
+    let mut context = ReadContext::new(&tree, WatchAccess::Held(&mut watches), (3, SESSION), &identities, false);
     context.answer(77, op, body, &mut out);
     let frames = frames(&out);
     let (last, events) = frames.split_last().expect("every read is answered");

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use jute::Encode;
 use paddock::admin::Word;
 use paddock::ids::{ConnectionId, Zxid};
-use paddock::net::{Connection, ConnectionTable, Context, Inbox, NetSettings, ServerStats, listen};
+use paddock::net::{Connection, ConnectionTable, Context, Done, Inbox, NetSettings, ServerStats, listen};
 use paddock::proto::records::client as records;
 use paddock::replica::{Effects, Input, Now, Replica, ReplicaSettings, Shared, View};
 use paddock::request::auth::AuthRules;
@@ -46,6 +46,7 @@ struct Bench {
     inbox: Mutex<Vec<Input>>,
     log: Mutex<Vec<Bytes>>,
     table: Arc<ConnectionTable>,
+    stats: Arc<ServerStats>,
     start: Instant,
 }
 
@@ -54,6 +55,8 @@ struct Turn<'a> {
     bench: &'a Bench,
     appended: Option<Zxid>,
     touched: Vec<Arc<Connection>>,
+    now_ms: i64,
+    done: Done,
 }
 
 impl Turn<'_> {
@@ -72,7 +75,9 @@ impl Effects for Turn<'_> {
     }
 
     fn reply(&mut self, view: &mut View<'_>, connection: ConnectionId, xid: i32, applied: &Applied<'_>) {
-        self.with(connection, |connection| connection.complete_write(view, xid, applied));
+        let (now_ms, mut done) = (self.now_ms, std::mem::take(&mut self.done));
+        self.with(connection, |connection| connection.complete_write(view, xid, applied, now_ms, &mut done));
+        self.done = done;
     }
 
     fn event(&mut self, watchers: &[Watcher], zxid: Zxid, event: EventType, path: &str, acl: &AclList) {
@@ -116,8 +121,9 @@ impl Inbox for Bench {
                     break;
                 }
                 let now = Now { wall_ms: 1_700_000_000_000, monotonic_ms: self.start.elapsed().as_millis() as i64 };
-                let mut turn = Turn { bench: self, appended: None, touched: Vec::new() };
+                let mut turn = Turn { bench: self, appended: None, touched: Vec::new(), now_ms: now.monotonic_ms, done: Done::default() };
                 replica.handle(now, inputs, &mut turn);
+                self.stats.add_done(&turn.done);
                 touched.append(&mut turn.touched);
                 self.inbox.lock().extend(turn.appended.map(Input::Persisted));
             }
@@ -166,14 +172,14 @@ pub fn run(data: &[u8]) {
         inbox: Mutex::default(),
         log: Mutex::default(),
         table: Arc::clone(&table),
+        stats: Arc::default(),
         start: Instant::now(),
     });
     runtime.block_on(async {
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0)), 0).expect("the loopback has a free port");
         let address = listener.address().expect("it is bound");
         let inbox = Arc::clone(&bench) as Arc<dyn Inbox>;
-        let stats = Arc::new(ServerStats::default());
-        let context = Context::new(Arc::clone(&shared), inbox, Arc::clone(&table), stats, settings(), bench.start);
+        let context = Context::new(Arc::clone(&shared), inbox, Arc::clone(&table), Arc::clone(&bench.stats), settings(), bench.start);
         tokio::spawn(listener.accept(Arc::new(context)));
         scenario(address, &mut Choices::new(data)).await;
         Client::open(address).await.expect("a new client is served").settle().await.expect("and answered");

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::context::Context;
 use super::output::Output;
+use super::stats::Done;
 use crate::admin::stats::Reply;
 use crate::admin::view::ConnectionView;
 use crate::admin::{ConnectionStats, last_operation_name};
@@ -165,12 +166,10 @@ impl Connection {
         self.wake.notify_one();
     }
 
-    /// A write is done: queues its reply, then answers the reads that waited behind it.
-    pub fn complete_write(&self, view: &mut View<'_>, xid: i32, applied: &Applied<'_>) {
-        let now_ms = self.context.now_ms();
+    /// A write is done at `now_ms` of the monotonic clock: queues its reply, then answers the reads that waited behind it.
+    pub fn complete_write(&self, view: &mut View<'_>, xid: i32, applied: &Applied<'_>, now_ms: i64, done: &mut Done) {
         let mut state = self.state.lock();
         let Some(Pending::Write { op, received_ms, closes, bytes, is_large }) = state.pending.pop_front() else { return };
-        self.context.stats.end(1);
         if is_large {
             self.context.end_large(bytes);
         }
@@ -190,12 +189,11 @@ impl Connection {
             received_ms,
             answered_ms: now_ms,
         });
-        self.context.stats.add_latency(1, now_ms - received_ms);
         if closes {
             state.begin_closing();
         }
-        let answered = 1 + self.answer_waiting(&mut state, view);
-        self.context.stats.add_sent(answered);
+        let answered = 1 + self.answer_waiting(&mut state, view, now_ms);
+        done.count_write(now_ms - received_ms, answered);
         if state.is_paused && state.pending.is_empty() {
             state.is_paused = false;
             self.wake.notify_one();
@@ -203,14 +201,14 @@ impl Connection {
     }
 
     /// Answers what stands in front of the next write; gives how many.
-    fn answer_waiting(&self, state: &mut State, view: &mut View<'_>) -> u64 {
+    fn answer_waiting(&self, state: &mut State, view: &mut View<'_>, now_ms: i64) -> u64 {
         let mut answered = 0;
         while let Some(pending) = state.pending.pop_front_if(|next| !matches!(next, Pending::Write { .. })) {
             answered += 1;
             match pending {
                 Pending::Read { xid, op, body, identities } => {
                     state.pending_bytes -= body.len();
-                    self.answer_read(state, view, xid, op, &body, &identities);
+                    self.answer_read(state, view, (xid, op, &body), Some(&identities), now_ms);
                 }
                 Pending::Ready { frame, closes } => {
                     state.output.queue().extend_from_slice(&frame);
@@ -224,15 +222,24 @@ impl Connection {
         answered
     }
 
-    pub(super) fn answer_read(&self, state: &mut State, view: &mut View<'_>, xid: i32, op: OpCode, body: &[u8], identities: &[Identity]) {
+    /// Answers a read, as the client is now or as it was when the request came.
+    pub(super) fn answer_read(
+        &self,
+        state: &mut State,
+        view: &mut View<'_>,
+        (xid, op, body): (i32, OpCode, &[u8]),
+        identities: Option<&[Identity]>,
+        now_ms: i64,
+    ) {
         let Some(session) = state.session.as_ref().map(|session| session.id()) else { return };
         if state.phase != Phase::Open {
             return;
         }
         let skip_acl = self.context.settings.skip_acl;
-        let mut read = ReadContext { tree: view.tree, watches: view.watches, watcher: self.id.slot, session, identities, skip_acl };
-        let after = read.answer(xid, op, body, state.output.queue());
-        let now_ms = self.context.now_ms();
+        let State { output, identities: current, .. } = state;
+        let identities = identities.unwrap_or(current);
+        let mut read = ReadContext::new(view.tree, view.watches.reborrow(), (self.id.slot, session), identities, skip_acl);
+        let after = read.answer(xid, op, body, output.queue());
         state.stats.sent += 1;
         state.stats.record(Reply {
             cxid: i64::from(xid),

@@ -15,5 +15,5 @@ pub use connection::Connection;
 pub use connection_throttle::{DropSettings, ThrottleSettings};
 pub use context::{Context, Inbox, NetSettings};
 pub use listener::{Listener, listen};
-pub use stats::ServerStats;
+pub use stats::{Done, ServerStats};
 pub use table::ConnectionTable;

@@ -15,7 +15,33 @@ pub struct ServerStats {
     in_process: AtomicUsize,
 }
 
+/// Writes that are done, counted together.
+#[derive(Debug, Default)]
+pub struct Done {
+    writes: usize,
+    sent: u64,
+    latency: Batch,
+}
+
+impl Done {
+    /// A write took this long, and so many packets were queued for it and the reads behind it.
+    pub(super) fn count_write(&mut self, latency_ms: i64, sent: u64) {
+        self.writes += 1;
+        self.sent += sent;
+        self.latency.record(latency_ms);
+    }
+}
+
 impl ServerStats {
+    /// Takes in what was counted.
+    pub fn add_done(&self, done: &Done) {
+        if done.writes > 0 {
+            self.end(done.writes);
+            self.add_sent(done.sent);
+            self.server.request_latency.record_batch(&done.latency);
+        }
+    }
+
     /// So many packets with so many bytes came in.
     pub fn add_received(&self, packets: u64, bytes: u64) {
         self.server.packets_received.add(packets);

@@ -1,5 +1,6 @@
 //! One turn of a connection: all whole frames in the buffer are cut and handled, reads under one lock, writes in one batch.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use crate::replica::{Input, Request, View};
 use crate::request::auth::Verdict;
 use crate::tree::acl::Identity;
 use crate::tree::data_tree::DataTree;
+use crate::tree::watch::WatchAccess;
 
 /// The next frame of a buffer.
 enum Cut<'a> {
@@ -41,9 +43,41 @@ fn header(frame: &[u8]) -> Option<(i32, OpCode, &[u8])> {
     Some((i32::from_be_bytes(*xid), OpCode(i32::from_be_bytes(*op)), body))
 }
 
+/// The bodies that outlive a turn. All frames behind the first of them are kept too, so one copy serves all.
+struct Kept<'a> {
+    bytes: &'a [u8],
+    frame_bytes_max: usize,
+    /// Where the copy begins in `bytes`.
+    copy: Option<(usize, Bytes)>,
+}
+
+impl Kept<'_> {
+    fn body(&mut self, body: Range<usize>) -> Bytes {
+        if self.copy.is_none() {
+            let end = body.end + whole_frames_bytes(&self.bytes[body.end..], self.frame_bytes_max);
+            let copy = Bytes::copy_from_slice(&self.bytes[body.start..end]);
+            if end == body.end {
+                return copy;
+            }
+            self.copy = Some((body.start, copy));
+        }
+        let (start, copy) = self.copy.as_ref().expect("it was made just now");
+        copy.slice(body.start - start..body.end - start)
+    }
+}
+
+fn whole_frames_bytes(bytes: &[u8], frame_bytes_max: usize) -> usize {
+    let mut whole = 0;
+    while let Cut::Frame(frame) = cut(&bytes[whole..], frame_bytes_max) {
+        whole += 4 + frame.len();
+    }
+    whole
+}
+
 /// What a turn works with.
 struct Turn<'a> {
     now_ms: i64,
+    kept: Kept<'a>,
     tree: Option<RwLockReadGuard<'a, DataTree>>,
     inputs: Vec<Input>,
     received: u64,
@@ -102,7 +136,8 @@ impl Connection {
         let reads = self.has_read(bytes);
         let now_ms = self.context.now_ms();
         let tree = reads.then(|| self.context.shared.tree.read());
-        let mut turn = Turn { now_ms, tree, inputs: Vec::new(), received: 0, answered: 0 };
+        let kept = Kept { bytes, frame_bytes_max: self.context.settings.frame_bytes_max, copy: None };
+        let mut turn = Turn { now_ms, kept, tree, inputs: Vec::new(), received: 0, answered: 0 };
         let mut state = self.state.lock();
         if let Some(session) = &state.session {
             session.touch(now_ms);
@@ -152,7 +187,7 @@ impl Connection {
                     }
                     used += 4 + frame.len();
                     turn.received += 1;
-                    self.handle_request(state, turn, frame);
+                    self.handle_request(state, turn, frame, used);
                 }
             }
         }
@@ -164,7 +199,8 @@ impl Connection {
         !state.has_room() || (state.pending_writes > 0 && self.context.stats.outstanding() > self.context.settings.outstanding_max)
     }
 
-    fn handle_request(&self, state: &mut State, turn: &mut Turn<'_>, frame: &[u8]) {
+    /// `end` is where the frame ends in the turn's bytes.
+    fn handle_request(&self, state: &mut State, turn: &mut Turn<'_>, frame: &[u8], end: usize) {
         let Some((xid, op, body)) = header(frame) else {
             state.phase = Phase::Closed;
             return;
@@ -179,8 +215,8 @@ impl Connection {
             return;
         }
         match op.kind() {
-            OpKind::Write => self.handle_write(state, turn, xid, op, body),
-            OpKind::Read => self.handle_read(state, turn, xid, op, body),
+            OpKind::Write => self.handle_write(state, turn, xid, op, end - body.len()..end),
+            OpKind::Read => self.handle_read(state, turn, xid, op, end - body.len()..end),
             OpKind::Immediate | OpKind::Invalid if op == OpCode::DELETE_CONTAINER => {
                 tracing::warn!(address = %self.address(), "deleteContainer from a client: closing connection");
                 state.begin_closing();
@@ -189,7 +225,7 @@ impl Connection {
         }
     }
 
-    fn handle_write(&self, state: &mut State, turn: &mut Turn<'_>, xid: i32, op: OpCode, body: &[u8]) {
+    fn handle_write(&self, state: &mut State, turn: &mut Turn<'_>, xid: i32, op: OpCode, body: Range<usize>) {
         let is_large = self.context.is_large(body.len());
         if is_large && !self.context.begin_large(body.len()) {
             state.phase = Phase::Closed;
@@ -200,22 +236,20 @@ impl Connection {
         state.pending.push_back(Pending::Write { op, received_ms: turn.now_ms, closes, bytes: body.len(), is_large });
         state.pending_bytes += body.len();
         state.pending_writes += 1;
-        let (connection, identities) = (self.id(), Arc::clone(&state.identities));
-        turn.inputs.push(Input::Request(Request { connection, session, xid, op, body: Bytes::copy_from_slice(body), identities }));
+        let (connection, identities, body) = (self.id(), Arc::clone(&state.identities), turn.kept.body(body));
+        turn.inputs.push(Input::Request(Request { connection, session, xid, op, body, identities }));
     }
 
-    fn handle_read(&self, state: &mut State, turn: &mut Turn<'_>, xid: i32, op: OpCode, body: &[u8]) {
+    fn handle_read(&self, state: &mut State, turn: &mut Turn<'_>, xid: i32, op: OpCode, body: Range<usize>) {
         if !state.pending.is_empty() {
             state.pending_bytes += body.len();
             let identities = Arc::clone(&state.identities);
-            state.pending.push_back(Pending::Read { xid, op, body: Bytes::copy_from_slice(body), identities });
+            state.pending.push_back(Pending::Read { xid, op, body: turn.kept.body(body), identities });
             return;
         }
         let tree = turn.tree.as_ref().expect("the tree is locked when there is a read among the frames");
-        let mut watches = self.context.shared.watches.lock();
-        let mut view = View { tree, watches: &mut watches };
-        let identities = Arc::clone(&state.identities);
-        self.answer_read(state, &mut view, xid, op, body, &identities);
+        let mut view = View { tree, watches: WatchAccess::Free(&self.context.shared.watches) };
+        self.answer_read(state, &mut view, (xid, op, &turn.kept.bytes[body]), None, turn.now_ms);
         turn.answered += 1;
     }
 
@@ -284,6 +318,16 @@ mod tests {
         assert!(matches!(cut(&[0, 0, 0, 11], 10), Cut::Malformed(11)));
         assert!(matches!(cut(&[0xff, 0xff, 0xff, 0xff], 10), Cut::Malformed(-1)));
         assert!(header(&[0; 7]).is_none());
+    }
+
+    #[test]
+    fn kept_bodies_share_one_copy_of_whole_frames() {
+        let bytes = [0, 0, 0, 1, 7, 0, 0, 0, 2, 8, 9, 0, 0, 0, 3, 1];
+        let mut kept = Kept { bytes: &bytes, frame_bytes_max: 10, copy: None };
+        assert_eq!((kept.body(4..5), kept.body(9..11)), (Bytes::from_static(&[7]), Bytes::from_static(&[8, 9])));
+        assert_eq!(kept.copy.map(|(start, copy)| (start, copy.len())), Some((4, 7)), "the broken frame behind them is not copied");
+        let mut last = Kept { bytes: &bytes, frame_bytes_max: 10, copy: None };
+        assert_eq!((last.body(9..11), last.copy.is_none()), (Bytes::from_static(&[8, 9]), true));
     }
 
     #[test]

@@ -156,12 +156,17 @@ fn encode_multi(ops: &[(OpCode, Body<'_>)], out: &mut Vec<u8>) {
 #[must_use]
 pub fn encode(header: &TxnHeader, body: &Body<'_>, digest: Option<TxnDigest>) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
-    header.encode(&mut out);
-    body.encode(&mut out);
-    if let Some(digest) = digest {
-        digest.encode(&mut out);
-    }
+    encode_into(&mut out, header, body, digest);
     out
+}
+
+/// Appends the payload of a txn to `out`.
+pub fn encode_into(out: &mut Vec<u8>, header: &TxnHeader, body: &Body<'_>, digest: Option<TxnDigest>) {
+    header.encode(out);
+    body.encode(out);
+    if let Some(digest) = digest {
+        digest.encode(out);
+    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::proto::txn::{Body, Txn};
 use crate::tree::acl::AclList;
 use crate::tree::apply::{Applied, Observer};
 use crate::tree::data_tree::DataTree;
-use crate::tree::watch::{EventType, WatchTable};
+use crate::tree::watch::{EventType, WatchAccess, WatchTable};
 
 /// Turns changes into events for those who watch.
 struct Fire<'a, E> {
@@ -50,7 +50,7 @@ impl Replica {
         let applied = tree.apply(txn, &mut Fire { watches, effects });
         check_digest(tree, txn, effects);
         let ended = self.apply_to_sessions(txn, now);
-        let mut view = View { tree, watches };
+        let mut view = View { tree, watches: WatchAccess::Held(watches) };
         let closes_own = self.answer(zxid, &applied, &mut view, effects);
         if let Some(connection) = ended.filter(|_| !closes_own) {
             effects.close(connection);

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::BytesMut;
 
 use super::effects::{Effects, View};
 use super::input::{Input, Now, Request};
@@ -25,6 +25,7 @@ use crate::tree::acl::Identity;
 use crate::tree::apply::Applied;
 use crate::tree::data_tree::DataTree;
 use crate::tree::digest::DIGEST_VERSION;
+use crate::tree::watch::WatchAccess;
 use crate::zab::{Output, QuorumVerifier, Zab};
 
 /// What a replica is told at its start.
@@ -76,7 +77,13 @@ pub struct Replica {
     zab: Zab,
     rules: WriteRules,
     outputs: Vec<Output>,
+    encoded: Vec<u8>,
+    /// Payloads are cut off its front: many share one allocation.
+    payloads: BytesMut,
 }
+
+/// Bytes that payloads are cut from.
+const PAYLOADS_BYTES: usize = 64 << 10;
 
 impl Replica {
     /// A standalone server over a recovered tree, with the sessions found on disk: each has its whole timeout from now.
@@ -99,6 +106,8 @@ impl Replica {
             zab: Zab::established(sid, QuorumVerifier::majority([sid]), last_zxid),
             rules: settings.rules,
             outputs: Vec::new(),
+            encoded: Vec::new(),
+            payloads: BytesMut::with_capacity(PAYLOADS_BYTES),
         }
     }
 
@@ -237,7 +246,11 @@ impl Replica {
     ) {
         let zxid = self.zab.next_zxid();
         let header = TxnHeader { client_id: session.0, cxid, zxid: zxid.0, time: now.wall_ms, type_: kind.0 };
-        let payload = Bytes::from(txn::encode(&header, body, digest));
+        txn::encode_into(&mut self.encoded, &header, body, digest);
+        self.payloads.extend_from_slice(&self.encoded);
+        let payload = self.payloads.split().freeze();
+        self.encoded.clear();
+        self.encoded.shrink_to(PAYLOADS_BYTES);
         self.zab.propose(payload, &mut self.outputs);
         self.in_flight.push_back((zxid, origin));
     }
@@ -301,8 +314,7 @@ impl Replica {
 
     fn answer_undecodable(&mut self, shared: &Shared, effects: &mut impl Effects) {
         let tree = shared.tree.read();
-        let mut watches = shared.watches.lock();
-        let mut view = View { tree: &tree, watches: &mut watches };
+        let mut view = View { tree: &tree, watches: WatchAccess::Free(&shared.watches) };
         while let Some((zxid, Origin::Undecodable { connection, xid })) = self.in_flight.front() {
             if *zxid > tree.last_zxid() {
                 return;

@@ -9,14 +9,14 @@ use crate::session::SessionCell;
 use crate::tree::acl::AclList;
 use crate::tree::apply::Applied;
 use crate::tree::data_tree::DataTree;
-use crate::tree::watch::{EventType, WatchTable, Watcher};
+use crate::tree::watch::{EventType, WatchAccess, Watcher};
 
 /// The applied state at the moment of an effect. The tree is locked as long as it lives.
 pub struct View<'a> {
     /// The tree.
     pub tree: &'a DataTree,
     /// The watches.
-    pub watches: &'a mut WatchTable,
+    pub watches: WatchAccess<'a>,
 }
 
 /// The world. Effects come in the order in which they must be seen: an event before every reply that reflects its txn.

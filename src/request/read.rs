@@ -18,7 +18,7 @@ use crate::tree::acl::{Identity, perms};
 use crate::tree::data_tree::DataTree;
 use crate::tree::snapshot_walk::acl_records;
 use crate::tree::store::NodeId;
-use crate::tree::watch::{EventType, WatchTable, Watcher, modes};
+use crate::tree::watch::{EventType, WatchAccess, Watcher, modes};
 
 /// The zxid of events that setWatches makes up for what the client missed.
 const CATCH_UP_ZXID: Zxid = Zxid(-1);
@@ -34,17 +34,18 @@ type Paths<'a> = Option<Vec<Option<Cow<'a, str>>>>;
 /// What a read sees and who asks.
 pub struct ReadContext<'a> {
     /// The applied tree, locked.
-    pub tree: &'a DataTree,
+    tree: &'a DataTree,
     /// The watches.
-    pub watches: &'a mut WatchTable,
+    watches: WatchAccess<'a>,
     /// The connection that asks, as a watcher.
-    pub watcher: Watcher,
+    watcher: Watcher,
     /// Its session.
-    pub session: SessionId,
+    session: SessionId,
     /// Its identities at the time of the request.
-    pub identities: &'a [Identity],
+    identities: &'a [Identity],
     /// `skipACL`: no permission is checked.
-    pub skip_acl: bool,
+    skip_acl: bool,
+    has_too_many_watches: bool,
 }
 
 /// What the connection does after a request.
@@ -86,7 +87,19 @@ pub fn encode_event(out: &mut Vec<u8>, zxid: Zxid, event: EventType, path: &str)
     });
 }
 
-impl ReadContext<'_> {
+impl<'a> ReadContext<'a> {
+    /// A read of `watcher`'s `session` by `identities`, the client's at the time of the request. `skip_acl` is the setting.
+    #[must_use]
+    pub fn new(
+        tree: &'a DataTree,
+        watches: WatchAccess<'a>,
+        (watcher, session): (Watcher, SessionId),
+        identities: &'a [Identity],
+        skip_acl: bool,
+    ) -> Self {
+        Self { tree, watches, watcher, session, identities, skip_acl, has_too_many_watches: false }
+    }
+
     /// Appends the answer to one read to `out`, events of setWatches before it.
     pub fn answer(&mut self, xid: i32, op: OpCode, body: &[u8], out: &mut Vec<u8>) -> After {
         let zxid = self.tree.last_zxid();
@@ -101,7 +114,9 @@ impl ReadContext<'_> {
         if result.is_err() {
             out.truncate(start);
         }
-        out.splice(start..start, events);
+        if !events.is_empty() {
+            out.splice(start..start, events);
+        }
         if let Err(failure) = result {
             match failure {
                 Failure::Code(code) => encode_header(out, xid, zxid, code),
@@ -111,7 +126,7 @@ impl ReadContext<'_> {
                 }
             }
         }
-        if self.watches.watch_count_of(self.watcher) > WATCHES_PER_CONNECTION_MAX { After::Close } else { After::Continue }
+        if self.has_too_many_watches { After::Close } else { After::Continue }
     }
 
     fn answer_body(&mut self, op: OpCode, body: &[u8], out: &mut Vec<u8>, events: &mut Vec<u8>) -> Result<(), Failure> {
@@ -149,7 +164,10 @@ impl ReadContext<'_> {
     }
 
     fn watch(&mut self, path: &str, added: u8) {
-        self.watches.add(self.watcher, path, added);
+        self.has_too_many_watches |= self.watches.with(|watches| {
+            watches.add(self.watcher, path, added);
+            watches.watch_count_of(self.watcher) > WATCHES_PER_CONNECTION_MAX
+        });
     }
 
     fn get_data(&mut self, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
@@ -262,13 +280,16 @@ impl ReadContext<'_> {
             _ => return Err(Failure::Undecodable),
         };
         let path = request.path.as_deref().unwrap_or(NULL_PATH);
-        if self.watches.modes(self.watcher, path) & wanted == 0 {
-            return Err(ErrorCode::NO_WATCHER.into());
-        }
-        if op == OpCode::REMOVE_WATCHES {
-            self.watches.remove(self.watcher, path, wanted);
-        }
-        Ok(())
+        let watcher = self.watcher;
+        self.watches.with(|watches| {
+            if watches.modes(watcher, path) & wanted == 0 {
+                return Err(ErrorCode::NO_WATCHER.into());
+            }
+            if op == OpCode::REMOVE_WATCHES {
+                watches.remove(watcher, path, wanted);
+            }
+            Ok(())
+        })
     }
 
     /// Registers again what a client held before it reconnected; what it missed is sent first (client-protocol.md §6.6).
@@ -406,11 +427,12 @@ fn mask(id: &str) -> String {
 mod tests {
     use super::*;
     use crate::tree::stat::OwnerRules;
+    use crate::tree::watch::WatchTable;
 
     fn answer(op: OpCode, body: &[u8], watches: &mut WatchTable) -> Vec<u8> {
         let tree = DataTree::new(1, OwnerRules::default(), true);
         let mut out = Vec::new();
-        let mut context = ReadContext { tree: &tree, watches, watcher: 1, session: SessionId(1), identities: &[], skip_acl: false };
+        let mut context = ReadContext::new(&tree, WatchAccess::Held(watches), (1, SessionId(1)), &[], false);
         assert_eq!(context.answer(7, op, body, &mut out), After::Continue);
         out
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::node::Node;
 use crate::ids::{ConnectionId, Zxid};
-use crate::net::Connection;
+use crate::net::{Connection, Done};
 use crate::replica::{Effects, View};
 use crate::request::read::encode_event;
 use crate::session::SessionCell;
@@ -19,25 +19,33 @@ pub(super) struct Execute<'a> {
     node: &'a Node,
     appended: Vec<(Zxid, Bytes)>,
     touched: Vec<Arc<Connection>>,
+    now_ms: i64,
+    done: Done,
 }
 
 impl<'a> Execute<'a> {
-    pub(super) fn new(node: &'a Node) -> Self {
-        Self { node, appended: Vec::new(), touched: Vec::new() }
+    /// `now_ms` is the time of the turn by the monotonic clock.
+    pub(super) fn new(node: &'a Node, now_ms: i64) -> Self {
+        Self { node, appended: Vec::new(), touched: Vec::new(), now_ms, done: Done::default() }
     }
 
     /// Hands the appends to the log thread; gives the connections that have something to write, each once.
     pub(super) fn finish(mut self, touched: &mut Vec<Arc<Connection>>) {
         self.node.append(std::mem::take(&mut self.appended));
+        self.node.stats.add_done(&self.done);
         self.touched.sort_unstable_by_key(|connection| connection.id());
         self.touched.dedup_by_key(|connection| connection.id());
         touched.append(&mut self.touched);
     }
 
     fn with(&mut self, id: ConnectionId, act: impl FnOnce(&Connection)) {
-        if let Some(connection) = self.node.table.get(id) {
-            act(&connection);
+        // Replies come in runs for one connection.
+        if self.touched.last().is_none_or(|last| last.id() != id) {
+            let Some(connection) = self.node.table.get(id) else { return };
             self.touched.push(connection);
+        }
+        if let Some(connection) = self.touched.last() {
+            act(connection);
         }
     }
 }
@@ -48,7 +56,9 @@ impl Effects for Execute<'_> {
     }
 
     fn reply(&mut self, view: &mut View<'_>, connection: ConnectionId, xid: i32, applied: &Applied<'_>) {
-        self.with(connection, |connection| connection.complete_write(view, xid, applied));
+        let (now_ms, mut done) = (self.now_ms, std::mem::take(&mut self.done));
+        self.with(connection, |connection| connection.complete_write(view, xid, applied, now_ms, &mut done));
+        self.done = done;
     }
 
     fn event(&mut self, watchers: &[Watcher], zxid: Zxid, event: EventType, path: &str, acl: &AclList) {

@@ -69,8 +69,9 @@ impl Node {
             if inputs.is_empty() {
                 return touched;
             }
-            let mut execute = Execute::new(self);
-            replica.handle(self.clock.now(), inputs, &mut execute);
+            let now = self.clock.now();
+            let mut execute = Execute::new(self, now.monotonic_ms);
+            replica.handle(now, inputs, &mut execute);
             execute.finish(&mut touched);
         }
     }

@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use parking_lot::Mutex;
 
 use super::path;
 use super::slab::Slab;
@@ -44,14 +45,42 @@ pub enum EventType {
     NodeChildrenChanged = 4,
 }
 
+#[expect(clippy::box_collection, reason = "the box is what makes the usual case small")]
 enum Watchers {
     One(Watcher, u8),
-    Many(BTreeMap<Watcher, u8>),
+    /// Boxed, so that the usual single watcher costs 16 bytes.
+    Many(Box<BTreeMap<Watcher, u8>>),
 }
 
 struct WatchedPath {
     path: Box<str>,
     watchers: Watchers,
+}
+
+/// The watches as a request gets at them: most need none, and do not wait for the lock.
+pub enum WatchAccess<'a> {
+    /// The lock is held by the caller.
+    Held(&'a mut WatchTable),
+    /// The lock is taken for each use.
+    Free(&'a Mutex<WatchTable>),
+}
+
+impl WatchAccess<'_> {
+    /// Uses the table.
+    pub fn with<R>(&mut self, act: impl FnOnce(&mut WatchTable) -> R) -> R {
+        match self {
+            Self::Held(table) => act(table),
+            Self::Free(table) => act(&mut table.lock()),
+        }
+    }
+
+    /// The same for a shorter time.
+    pub fn reborrow(&mut self) -> WatchAccess<'_> {
+        match self {
+            Self::Held(table) => WatchAccess::Held(table),
+            Self::Free(table) => WatchAccess::Free(table),
+        }
+    }
 }
 
 /// All watches of the server.
@@ -285,7 +314,7 @@ impl Watchers {
                 new == 0
             }
             Self::One(one, modes) => {
-                *self = Self::Many(BTreeMap::from([(*one, *modes), (watcher, new)]));
+                *self = Self::Many(Box::new(BTreeMap::from([(*one, *modes), (watcher, new)])));
                 false
             }
             Self::Many(many) => {
@@ -308,6 +337,11 @@ mod tests {
         let mut told = Vec::new();
         table.fire(event, path, |watcher| told.push(watcher));
         told
+    }
+
+    #[test]
+    fn a_watched_path_is_32_bytes() {
+        assert_eq!(size_of::<Option<WatchedPath>>(), 32);
     }
 
     #[test]
