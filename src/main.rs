@@ -10,6 +10,10 @@ use paddock::config::{self, Loaded, Settings};
 use paddock::server;
 use tracing_subscriber::EnvFilter;
 
+/// Gives memory back in the background after a mass deletion, and is faster than glibc's where one thread frees what another made.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Wrong arguments or a bad configuration (`ExitCode.INVALID_INVOCATION`).
 const INVALID_INVOCATION: u8 = 2;
 
