@@ -94,6 +94,16 @@ pub struct WatchTable {
     recursive_count: usize,
 }
 
+fn hash(state: &FixedState, path: &str) -> u64 {
+    let mut hasher = state.build_hasher();
+    hasher.write(path.as_bytes());
+    hasher.finish()
+}
+
+fn hash_in(paths: &Slab<WatchedPath>, state: &FixedState, id: u32) -> u64 {
+    hash(state, &paths.get(id).expect("the table names live paths").path)
+}
+
 impl WatchTable {
     /// An empty table. `seed` keys the path hash.
     #[must_use]
@@ -109,18 +119,11 @@ impl WatchTable {
         }
     }
 
-    fn hash_of(&self, path: &str) -> u64 {
-        let mut hasher = self.hash.build_hasher();
-        hasher.write(path.as_bytes());
-        hasher.finish()
-    }
-
     fn find(&self, path: &str) -> Option<u32> {
         if self.by_path.is_empty() {
             return None;
         }
-        let hash = self.hash_of(path);
-        self.by_path.find(hash, |&id| self.paths.get(id).is_some_and(|watched| &*watched.path == path)).copied()
+        self.by_path.find(hash(&self.hash, path), |&id| self.paths.get(id).is_some_and(|watched| &*watched.path == path)).copied()
     }
 
     /// Adds modes to a watch, or sets it. The path is taken as it is: it need not exist nor be valid.
@@ -135,13 +138,8 @@ impl WatchTable {
 
     fn add_path(&mut self, watcher: Watcher, path: &str) -> u32 {
         let id = self.paths.insert(WatchedPath { path: path.into(), watchers: Watchers::One(watcher, 0) });
-        let hash = self.hash_of(path);
         let (paths, state) = (&self.paths, &self.hash);
-        self.by_path.insert_unique(hash, id, |&other| {
-            let mut hasher = state.build_hasher();
-            hasher.write(paths.get(other).expect("the table names live paths").path.as_bytes());
-            hasher.finish()
-        });
+        self.by_path.insert_unique(hash(state, path), id, |&other| hash_in(paths, state, other));
         id
     }
 
@@ -193,14 +191,18 @@ impl WatchTable {
 
     fn forget_path(&mut self, id: u32) {
         let watched = self.paths.remove(id);
-        if let Ok(entry) = self.by_path.find_entry(self.hash_of(&watched.path), |&other| other == id) {
+        if let Ok(entry) = self.by_path.find_entry(hash(&self.hash, &watched.path), |&other| other == id) {
             entry.remove();
+        }
+        if self.by_path.capacity() > 4096 && self.by_path.len() < self.by_path.capacity() / 8 {
+            let (paths, state) = (&self.paths, &self.hash);
+            self.by_path.shrink_to(self.by_path.len() * 2, |&id| hash_in(paths, state, id));
         }
     }
 
     /// Ends all watches of a connection, in time proportional to their number.
     pub fn remove_watcher(&mut self, watcher: Watcher) {
-        for id in self.by_watcher.get(&watcher).cloned().unwrap_or_default() {
+        for id in self.by_watcher.remove(&watcher).unwrap_or_default() {
             self.remove_modes(id, watcher, u8::MAX);
         }
     }
