@@ -38,7 +38,7 @@ fn set_parser_key(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
 fn set_storage(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
     let storage = &mut s.storage;
     Some(match key {
-        "snapCount" => keep(&mut storage.snap_count, decode_u32(value, 2)),
+        "snapCount" => keep(&mut storage.snap_count, decode_u32(value, 2).map(Some)),
         "snapSizeLimitInKb" => keep(&mut storage.snap_size_limit_bytes, decode_u64_or_off(value).map(kilobytes)),
         "txnLogSizeLimitInKb" => keep(&mut storage.txn_log_size_limit_bytes, decode_u64_or_off(value).map(kilobytes)),
         "preAllocSize" => keep(&mut storage.prealloc_size_bytes, decode_u64(value).map(|kb| kb.saturating_mul(1024))),

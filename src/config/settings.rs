@@ -54,8 +54,9 @@ pub struct StorageSettings {
     pub datadir_autocreate: bool,
     /// `db.autocreate`, default true: an empty data directory is a valid empty database.
     pub db_autocreate: bool,
-    /// `snapCount`, default 100000, at least 2: transactions between two snapshots, to be randomised between half and whole.
-    pub snap_count: u32,
+    /// `snapCount`, at least 2: transactions between two snapshots, to be randomised between half and whole. `None`: 100000, and no
+    /// snapshot before the log has grown by half of what the snapshot takes.
+    pub snap_count: Option<u32>,
     /// `snapSizeLimitInKb`, default 4194304 KB; `None` (0 or less) is off: log bytes that also trigger a snapshot.
     pub snap_size_limit_bytes: Option<u64>,
     /// `txnLogSizeLimitInKb`, default off (`None`): size at which a log file is rolled.
@@ -324,7 +325,7 @@ impl StorageSettings {
             data_log_dir: data_dir.to_owned(),
             datadir_autocreate: true,
             db_autocreate: true,
-            snap_count: 100_000,
+            snap_count: None,
             snap_size_limit_bytes: Some(4_194_304 * 1024),
             txn_log_size_limit_bytes: None,
             prealloc_size_bytes: 65_536 * 1024,

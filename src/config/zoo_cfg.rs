@@ -293,7 +293,7 @@ mod tests {
         )
         .expect("a common file");
         let settings = &loaded.settings;
-        assert_eq!((settings.session.tick_time_ms, settings.network.client_port, settings.storage.snap_count), (2000, 2181, 1000));
+        assert_eq!((settings.session.tick_time_ms, settings.network.client_port, settings.storage.snap_count), (2000, 2181, Some(1000)));
         assert_eq!(settings.storage.data_log_dir, settings.storage.data_dir);
         assert_eq!((settings.network.max_client_cnxns, settings.storage.autopurge_purge_interval_hours), (None, Some(24)));
         assert!(matches!(&settings.admin.four_letter_whitelist, FourLetterWhitelist::Only(words) if words.contains("mntr")));
@@ -367,7 +367,7 @@ mod tests {
             [("JVMFLAGS".to_owned(), "-Dzookeeper.snapCount=50 -Djute.maxbuffer=4096 -Dzookeeper.extendedTypesEnabled=true".to_owned())];
         let text = b"dataDir=/d\nclientPort=1\nsnapCount=70\n";
         let settings = parse(text, Path::new("zoo.cfg"), &environment).expect("accepted").settings;
-        assert_eq!((settings.storage.snap_count, settings.limits.jute_max_buffer_bytes), (70, 4096));
+        assert_eq!((settings.storage.snap_count, settings.limits.jute_max_buffer_bytes), (Some(70), 4096));
         assert!(settings.tree.extended_types_enabled);
     }
 

@@ -34,7 +34,7 @@ pub(super) fn run(node: &Arc<Node>, log: &mut TxnLog, snapshots: &mut Snapshots,
             tracing::warn!(took_ms, "fsync-ing the write ahead log took long, which will adversely affect operation latency");
         }
         node.submit(vec![Input::Persisted(last)]);
-        if snapshots.is_due(written.record_count, written.bytes) {
+        if snapshots.is_due(written.record_count, written.bytes, || node.shared.tree.read().snapshot_bytes()) {
             log.roll()?;
             snapshots.start(node);
         }

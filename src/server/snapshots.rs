@@ -24,11 +24,18 @@ pub(super) struct SnapshotSettings {
     pub(super) with_last_zxid: bool,
 }
 
+/// Txns between two snapshots when the operator names no number.
+const SNAP_COUNT_DEFAULT: u32 = 100_000;
+/// When the operator names no number, the log must also have grown by this part of what the snapshot takes: a snapshot of a large tree
+/// costs more than it saves the next start while the log behind the last one is short.
+const WORTH_A_SNAPSHOT: u64 = 2;
+
 /// Counts towards the next snapshot (`SyncRequestProcessor.shouldSnapshot`): after between half and all of the configured number of
 /// txns or bytes, by chance, so that the members of an ensemble do not do it at once.
 pub(super) struct Snapshots {
     settings: SnapshotSettings,
     snap_count: u64,
+    is_count_given: bool,
     snap_bytes: Option<u64>,
     txns: u64,
     bytes: u64,
@@ -37,16 +44,19 @@ pub(super) struct Snapshots {
 }
 
 impl Snapshots {
-    pub(super) fn new(settings: SnapshotSettings, snap_count: u64, snap_bytes: Option<u64>, seed: u64) -> Self {
-        Self { settings, snap_count: snap_count.max(2), snap_bytes, txns: 0, bytes: 0, chance: seed | 1, is_running: Arc::default() }
+    pub(super) fn new(settings: SnapshotSettings, snap_count: Option<u32>, snap_bytes: Option<u64>, seed: u64) -> Self {
+        let is_count_given = snap_count.is_some();
+        let snap_count = u64::from(snap_count.unwrap_or(SNAP_COUNT_DEFAULT).max(2));
+        Self { settings, snap_count, is_count_given, snap_bytes, txns: 0, bytes: 0, chance: seed | 1, is_running: Arc::default() }
     }
 
-    /// Counts what was logged; true when a snapshot is due.
-    pub(super) fn is_due(&mut self, txns: u64, bytes: u64) -> bool {
+    /// Counts what was logged; true when a snapshot is due. `snapshot_bytes` is what it would take.
+    pub(super) fn is_due(&mut self, txns: u64, bytes: u64, snapshot_bytes: impl FnOnce() -> u64) -> bool {
         self.txns += txns;
         self.bytes += bytes;
         let half = self.snap_count / 2;
-        let by_count = self.txns > half + self.chance % half.max(1);
+        let by_count =
+            self.txns > half + self.chance % half.max(1) && (self.is_count_given || self.bytes > snapshot_bytes() / WORTH_A_SNAPSHOT);
         let by_bytes = self.snap_bytes.is_some_and(|limit| self.bytes > limit / 2 + self.chance % (limit / 2).max(1));
         if by_count || by_bytes {
             (self.txns, self.bytes) = (0, 0);
@@ -102,5 +112,38 @@ fn write_body(node: &Node, settings: &SnapshotSettings, zxid: Zxid, mut out: Vec
         if !more {
             return Ok(writer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::RealFileSystem;
+
+    fn counter(snap_count: Option<u32>) -> Snapshots {
+        let settings = SnapshotSettings {
+            fs: Arc::new(RealFileSystem),
+            dir: PathBuf::new(),
+            compression: Compression::None,
+            with_digest: true,
+            with_last_zxid: true,
+        };
+        Snapshots::new(settings, snap_count, None, 7)
+    }
+
+    #[test]
+    fn a_given_count_alone_decides() {
+        let mut snapshots = counter(Some(10));
+        assert!(!snapshots.is_due(5, 1, || u64::MAX));
+        assert!(snapshots.is_due(6, 1, || u64::MAX));
+        assert!(!snapshots.is_due(1, 1, || 0), "it counts from nothing again");
+    }
+
+    #[test]
+    fn without_one_a_large_tree_waits_for_a_long_log() {
+        let mut snapshots = counter(None);
+        assert!(!snapshots.is_due(1_000_000, 500, || 1000));
+        assert!(snapshots.is_due(1, 1, || 1000));
+        assert!(!snapshots.is_due(10, 501, || 1000), "the count is needed too");
     }
 }

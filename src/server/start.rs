@@ -162,7 +162,7 @@ fn start_log_thread(
         force_sync: storage.force_sync,
     };
     let mut log = TxnLog::new(Arc::clone(fs), directories.log_dir().to_path_buf(), options, recovered.last_zxid);
-    let mut snapshots = Snapshots::new(snapshot_settings, u64::from(storage.snap_count), storage.snap_size_limit_bytes, seed);
+    let mut snapshots = Snapshots::new(snapshot_settings, storage.snap_count, storage.snap_size_limit_bytes, seed);
     let (node, threshold_ms) = (Arc::clone(node), storage.fsync_warning_threshold_ms);
     thread::Builder::new().name("log".to_owned()).spawn(move || {
         if let Err(error) = log_thread::run(&node, &mut log, &mut snapshots, threshold_ms) {

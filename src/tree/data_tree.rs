@@ -22,6 +22,9 @@ const DIGEST_LOG_INTERVAL: i64 = 128;
 /// So many digests are remembered (`DataTree.DIGEST_LOG_LIMIT`).
 const DIGEST_LOG_LIMIT: usize = 1024;
 
+/// Bytes of a znode in a snapshot besides path and data: two lengths, the ACL's id and the stat.
+const ZNODE_RECORD_BYTES: u64 = 8 + 8 + 60;
+
 /// The whole state that txns change.
 pub struct DataTree {
     pub(super) store: Store,
@@ -514,6 +517,12 @@ impl DataTree {
     #[must_use]
     pub fn data_size(&self) -> u64 {
         self.store.data_size()
+    }
+
+    /// About how many bytes a snapshot takes, uncompressed.
+    #[must_use]
+    pub fn snapshot_bytes(&self) -> u64 {
+        self.store.data_size() + self.store.len() as u64 * ZNODE_RECORD_BYTES
     }
 
     /// The table of ACLs.
