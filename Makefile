@@ -3,12 +3,17 @@
 # make kills  kills a server under load 300 times and checks every history (20 minutes)
 # make soak   2,000 sessions with churn and faults for SOAK_SECONDS (1800): flat memory, nothing left
 # make fuzz   every fuzz target for FUZZ_SECONDS (900) under libFuzzer
+# make power-cuts  builds a million images of what a power cut could leave, and recovers each
+# make mistakes    makes deliberate mistakes in a copy of the tree: the tests must catch each
 # make bench  criterion benches of the hot rooms, where there are any
 
 CARGO ?= cargo
 PADDOCK = target/release/paddock
 
-.PHONY: run test bench build format lint unit docs compat differential-long kills soak fmt clean fuzz fuzz-corpus
+# Images in each of the three power-cut tests of the long target.
+POWER_CUT_IMAGES ?= 400000
+
+.PHONY: run power-cuts mistakes test bench build format lint unit docs compat differential-long kills soak fmt clean fuzz fuzz-corpus
 
 build:
 	$(CARGO) build --release --locked
@@ -51,6 +56,12 @@ fuzz:
 
 fuzz-corpus:
 	$(CARGO) run --locked -p paddock-fuzz --example corpus
+
+power-cuts:
+	POWER_CUT_IMAGES=$(POWER_CUT_IMAGES) $(CARGO) test --release --locked --test recovery power_cuts -- --nocapture
+
+mistakes:
+	tests/mistakes/run
 
 bench:
 	$(CARGO) bench --locked

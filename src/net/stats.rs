@@ -89,6 +89,16 @@ impl ServerStats {
         self.metrics.counters.sessionless_connections_expired.inc();
     }
 
+    /// A snapshot was written and took so long.
+    pub fn add_snapshot(&self, took_ms: u64) {
+        self.metrics.summaries.snapshottime.record(took_ms as i64);
+    }
+
+    /// A snapshot could not be written.
+    pub fn count_snapshot_error(&self) {
+        self.metrics.counters.snapshot_error_count.inc();
+    }
+
     /// A digest did not match.
     pub fn count_digest_mismatch(&self) {
         self.metrics.counters.digest_mismatches_count.inc();

@@ -61,8 +61,8 @@ impl Replica {
     fn apply_to_sessions(&mut self, txn: &Txn<'_>, now: Now) -> Option<crate::ids::ConnectionId> {
         let session = SessionId(txn.header.client_id);
         match &txn.body {
-            Body::CreateSession(created) if self.sessions.get(session).is_none() => {
-                self.sessions.track(session, created.time_out, now.monotonic_ms);
+            Body::CreateSession(created) => {
+                self.sessions.created(session, created.time_out, now.monotonic_ms);
                 None
             }
             Body::CloseSession(_) => {

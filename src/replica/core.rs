@@ -25,6 +25,7 @@ use crate::tree::acl::Identity;
 use crate::tree::apply::Applied;
 use crate::tree::data_tree::DataTree;
 use crate::tree::digest::DIGEST_VERSION;
+use crate::tree::snapshot_walk::SnapshotStart;
 use crate::tree::watch::WatchAccess;
 use crate::zab::{Output, QuorumVerifier, Zab};
 
@@ -96,7 +97,7 @@ impl Replica {
         let sid = i64::from(settings.server_id);
         let mut table = SessionTable::new(settings.server_id, now.wall_ms, settings.tick_time_ms);
         for &(session, timeout_ms) in sessions {
-            table.track(session, timeout_ms, now.monotonic_ms);
+            table.created(session, timeout_ms, now.monotonic_ms);
         }
         Self {
             shared,
@@ -115,6 +116,12 @@ impl Replica {
     #[must_use]
     pub fn sessions(&self) -> &SessionTable {
         &self.sessions
+    }
+
+    /// Begins a snapshot of what is applied now, sessions and tree alike. Appends the part before the znodes to `out`.
+    pub fn begin_snapshot(&self, out: &mut Vec<u8>) -> SnapshotStart {
+        let sessions: Vec<(SessionId, i32)> = self.sessions.iter().collect();
+        self.shared.tree.write().begin_snapshot(&sessions, out)
     }
 
     /// Number of txns that are proposed and not applied.

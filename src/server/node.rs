@@ -92,10 +92,7 @@ impl Node {
 
     /// Begins a snapshot of what is applied now; appends its head to `out`.
     pub(super) fn begin_snapshot(&self, out: &mut Vec<u8>) -> SnapshotStart {
-        let replica = self.replica.lock();
-        let sessions: Vec<(SessionId, i32)> = replica.sessions().iter().collect();
-        let start = self.shared.tree.write().begin_snapshot(&sessions, out);
-        drop(replica);
+        let start = self.replica.lock().begin_snapshot(out);
         self.submit(Vec::new());
         start
     }

@@ -1,11 +1,15 @@
 //! From the configuration to what each room is told.
 
+use super::persistence::PersistenceSettings;
 use crate::config::{DigestAlgorithm, Settings, SnapshotCompression};
 use crate::net::{DropSettings, NetSettings, ThrottleSettings};
 use crate::request::auth::{AuthRules, DigestAlgorithm as Algorithm};
 use crate::request::prepare::WriteRules;
-use crate::storage::Compression;
+use crate::storage::{Compression, TxnLogOptions};
 use crate::tree::stat::OwnerRules;
+
+/// Bytes of znodes that a snapshot copies while it keeps writes from being applied.
+const SNAPSHOT_SLICE_BYTES: usize = 256 << 10;
 
 pub(super) fn auth_rules(settings: &Settings) -> AuthRules {
     let digest_algorithm = match settings.auth.digest_algorithm {
@@ -33,11 +37,31 @@ pub(super) fn write_rules(settings: &Settings) -> WriteRules {
     }
 }
 
-pub(super) fn owner_rules(settings: &Settings) -> OwnerRules {
+fn owner_rules(settings: &Settings) -> OwnerRules {
     OwnerRules { extended_types: settings.tree.extended_types_enabled, emulate_353: settings.tree.emulate_353_ttl_nodes }
 }
 
-pub(super) fn compression(settings: &Settings) -> Compression {
+pub(super) fn persistence(settings: &Settings) -> PersistenceSettings {
+    let storage = &settings.storage;
+    PersistenceSettings {
+        log: TxnLogOptions {
+            prealloc_size_bytes: storage.prealloc_size_bytes,
+            size_limit_bytes: storage.txn_log_size_limit_bytes,
+            force_sync: storage.force_sync,
+        },
+        snap_count: storage.snap_count.map(u64::from),
+        snap_bytes: storage.snap_size_limit_bytes,
+        slice_bytes: SNAPSHOT_SLICE_BYTES,
+        compression: compression(settings),
+        with_digest: storage.digest_enabled,
+        with_last_zxid: storage.serialize_last_processed_zxid,
+        owner_rules: owner_rules(settings),
+        digest_enabled: storage.digest_enabled,
+        trust_empty: storage.trust_empty_snapshot,
+    }
+}
+
+fn compression(settings: &Settings) -> Compression {
     match settings.storage.snapshot_compression {
         SnapshotCompression::Plain => Compression::None,
         SnapshotCompression::Gzip => Compression::Gzip,

@@ -11,18 +11,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::clock::Clock;
 use super::node::Node;
-use super::restore::Target;
-use super::snapshots::{self, SnapshotSettings, Snapshots};
+use super::persistence::{Journal, Start};
+use super::snapshots::Snapshots;
 use super::words::Words;
-use super::{log_thread, purge, settings, timers};
+use super::{log_thread, persistence, purge, settings, timers};
 use crate::config::Settings;
-use crate::ids::{SessionId, Zxid};
 use crate::net::{ConnectionTable, Context, Listener, ServerStats, listen};
-use crate::replica::{Replica, ReplicaSettings, Restored, Shared};
-use crate::storage::{
-    Directories, FileSystem, RealFileSystem, Recovered, RecoveryOptions, StorageError, TxnLog, TxnLogOptions, directory, recover,
-};
-use crate::tree::data_tree::DataTree;
+use crate::replica::{Replica, ReplicaSettings, Shared};
+use crate::storage::{Directories, FileSystem, RealFileSystem, StorageError, directory};
 
 /// The id that a standalone server puts into its sessions, as Java's does.
 const STANDALONE_SERVER_ID: u8 = 1;
@@ -66,9 +62,15 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let fs: Arc<dyn FileSystem> = Arc::new(RealFileSystem);
     let directories =
         Directories::open(&fs, &settings.storage.data_dir, &settings.storage.data_log_dir, settings.storage.datadir_autocreate)?;
+    let directories = Arc::new(directories);
     let seed = random_seed();
-    let (tree, sessions, recovered) = restore(&fs, &directories, &settings, seed)?;
-    report_recovery(&recovered, &tree, &directories, started);
+    let persistence = Arc::new(settings::persistence(&settings));
+    let start = persistence::restore(&fs, &directories, &persistence, seed)?;
+    if start.is_empty() && !settings.storage.db_autocreate {
+        directory::take_empty_marker(fs.as_ref(), directories.snap_dir(), &settings.storage.data_dir)?;
+    }
+    report_recovery(&start, &directories, started);
+    let Start { tree, sessions, recovered, .. } = start;
     let clock = Clock::new();
     let shared = Arc::new(Shared::new(tree, seed));
     let replica_settings = ReplicaSettings {
@@ -79,11 +81,17 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     };
     let replica = Replica::standalone(replica_settings, Arc::clone(&shared), &sessions, clock.now());
     let node = Arc::new(Node::new(replica, shared, Arc::default(), Arc::default(), clock));
-    let snapshot_settings = snapshot_settings(&fs, &directories, &settings);
-    if recovered.snapshot.is_none() || recovered.txn_count > 0 {
-        snapshots::write(&node, &snapshot_settings)?;
+    let snapshots = Snapshots {
+        fs: Arc::clone(&fs),
+        directories: Arc::clone(&directories),
+        settings: Arc::clone(&persistence),
+        is_running: Arc::default(),
+    };
+    if recovered.needs_snapshot() {
+        snapshots.write(&node)?;
     }
-    let log_thread = start_log_thread(&node, &fs, &directories, &settings, snapshot_settings, recovered, seed)?;
+    let journal = Journal::new(Arc::clone(&fs), &directories, &persistence, recovered.last_zxid, seed);
+    let log_thread = start_log_thread(&node, journal, snapshots, settings.storage.fsync_warning_threshold_ms)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve(Arc::clone(&node), fs, &directories, &settings, started));
     runtime.shutdown_background();
@@ -97,31 +105,12 @@ fn random_seed() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-type State = (DataTree, Vec<(SessionId, i32)>, Recovered);
-
-fn restore(fs: &Arc<dyn FileSystem>, directories: &Directories, settings: &Settings, seed: u64) -> Result<State, StorageError> {
-    let options = RecoveryOptions {
-        snap_dir: directories.snap_dir().to_path_buf(),
-        log_dir: directories.log_dir().to_path_buf(),
-        trust_empty: settings.storage.trust_empty_snapshot,
-    };
-    let mut target = Target(Restored::new(seed, settings::owner_rules(settings), settings.storage.digest_enabled));
-    let recovered = recover(fs, &options, &mut target)?;
-    let is_empty = recovered.snapshot.is_none() && recovered.last_zxid == Zxid::ZERO;
-    if is_empty && !settings.storage.db_autocreate {
-        directory::take_empty_marker(fs.as_ref(), directories.snap_dir(), &settings.storage.data_dir)?;
+fn report_recovery(start: &Start, directories: &Directories, started: Instant) {
+    let recovered = &start.recovered;
+    if start.digest_mismatches > 0 {
+        let count = start.digest_mismatches;
+        tracing::error!(count, "digests on disk do not match the tree: it was damaged, or written by a faulty server");
     }
-    if target.0.digest_mismatches() > 0 {
-        tracing::error!(
-            count = target.0.digest_mismatches(),
-            "digests on disk do not match the tree: it was damaged, or written by a faulty server"
-        );
-    }
-    let (tree, sessions) = target.0.finish();
-    Ok((tree, sessions, recovered))
-}
-
-fn report_recovery(recovered: &Recovered, tree: &DataTree, directories: &Directories, started: Instant) {
     let snapshot = recovered.snapshot.map_or_else(|| "none".to_owned(), |zxid| zxid.to_string());
     tracing::info!(
         snapshots = %directories.snap_dir().display(),
@@ -129,43 +118,22 @@ fn report_recovery(recovered: &Recovered, tree: &DataTree, directories: &Directo
         snapshot,
         txns_replayed = recovered.txn_count,
         last_zxid = %recovered.last_zxid,
-        znodes = tree.node_count(),
+        znodes = start.tree.node_count(),
         bytes_cut = recovered.cut_bytes,
         took_ms = started.elapsed().as_millis() as u64,
         "data recovered"
     );
 }
 
-fn snapshot_settings(fs: &Arc<dyn FileSystem>, directories: &Directories, settings: &Settings) -> SnapshotSettings {
-    SnapshotSettings {
-        fs: Arc::clone(fs),
-        dir: directories.snap_dir().to_path_buf(),
-        compression: settings::compression(settings),
-        with_digest: settings.storage.digest_enabled,
-        with_last_zxid: settings.storage.serialize_last_processed_zxid,
-    }
-}
-
 fn start_log_thread(
     node: &Arc<Node>,
-    fs: &Arc<dyn FileSystem>,
-    directories: &Directories,
-    settings: &Settings,
-    snapshot_settings: SnapshotSettings,
-    recovered: Recovered,
-    seed: u64,
+    mut journal: Journal,
+    snapshots: Snapshots,
+    threshold_ms: u64,
 ) -> Result<JoinHandle<()>, std::io::Error> {
-    let storage = &settings.storage;
-    let options = TxnLogOptions {
-        prealloc_size_bytes: storage.prealloc_size_bytes,
-        size_limit_bytes: storage.txn_log_size_limit_bytes,
-        force_sync: storage.force_sync,
-    };
-    let mut log = TxnLog::new(Arc::clone(fs), directories.log_dir().to_path_buf(), options, recovered.last_zxid);
-    let mut snapshots = Snapshots::new(snapshot_settings, storage.snap_count, storage.snap_size_limit_bytes, seed);
-    let (node, threshold_ms) = (Arc::clone(node), storage.fsync_warning_threshold_ms);
+    let node = Arc::clone(node);
     thread::Builder::new().name("log".to_owned()).spawn(move || {
-        if let Err(error) = log_thread::run(&node, &mut log, &mut snapshots, threshold_ms) {
+        if let Err(error) = log_thread::run(&node, &mut journal, &snapshots, threshold_ms) {
             fatal(&error);
         }
     })

@@ -12,6 +12,8 @@ struct Entry {
     connection: Option<ConnectionId>,
     /// The deadline that it stands in the expiry queue for; it may stand there for later ones too, which no longer count.
     scheduled_ms: i64,
+    /// Whether the createSession is applied; until then the session is only proposed.
+    is_created: bool,
 }
 
 /// The sessions, the connection of each, and their expiry.
@@ -45,11 +47,11 @@ impl SessionTable {
         }
     }
 
-    /// A session begins, or is known from the log: it has its whole timeout from `now_ms` on.
+    /// A session is proposed: it has its whole timeout from `now_ms` on.
     pub fn track(&mut self, id: SessionId, timeout_ms: i32, now_ms: i64) -> Arc<SessionCell> {
         let cell = Arc::new(SessionCell::new(id, timeout_ms, now_ms));
         let scheduled_ms = cell.deadline_ms();
-        self.sessions.insert(id, Entry { cell: Arc::clone(&cell), connection: None, scheduled_ms });
+        self.sessions.insert(id, Entry { cell: Arc::clone(&cell), connection: None, scheduled_ms, is_created: false });
         self.expiry.schedule(id, scheduled_ms);
         cell
     }
@@ -64,6 +66,14 @@ impl SessionTable {
             entry.scheduled_ms = deadline_ms;
             self.expiry.schedule(id, deadline_ms);
         }
+    }
+
+    /// The createSession of a session is applied, or was found on disk. One that is not known yet has its whole timeout from `now_ms` on.
+    pub fn created(&mut self, id: SessionId, timeout_ms: i32, now_ms: i64) {
+        if !self.sessions.contains_key(&id) {
+            self.track(id, timeout_ms, now_ms);
+        }
+        self.sessions.get_mut(&id).expect("it is tracked by now").is_created = true;
     }
 
     /// A session has ended.
@@ -114,9 +124,9 @@ impl SessionTable {
         expired
     }
 
-    /// All sessions with the timeout they were created with, for a snapshot.
+    /// All sessions whose createSession is applied, with the timeout they were created with: what belongs into a snapshot.
     pub fn iter(&self) -> impl Iterator<Item = (SessionId, i32)> {
-        self.sessions.iter().map(|(&id, entry)| (id, entry.cell.created_timeout_ms()))
+        self.sessions.iter().filter(|(_, entry)| entry.is_created).map(|(&id, entry)| (id, entry.cell.created_timeout_ms()))
     }
 
     /// All sessions.
@@ -200,6 +210,16 @@ mod tests {
         let mut table = SessionTable::new(1, 0, 1000);
         table.track(SessionId(9), 1000, 0).set_closing();
         assert!(table.expired(10_000).is_empty());
+    }
+
+    #[test]
+    fn a_proposed_session_belongs_into_no_snapshot() {
+        let mut table = SessionTable::new(1, 0, 1000);
+        table.track(SessionId(9), 1000, 0);
+        assert_eq!((table.len(), table.iter().count()), (1, 0));
+        table.created(SessionId(9), 1000, 0);
+        table.created(SessionId(10), 2000, 0);
+        assert_eq!(table.iter().collect::<Vec<_>>(), [(SessionId(9), 1000), (SessionId(10), 2000)]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The directories: their layout, their lock, and how much they hold.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -49,15 +50,14 @@ impl Directories {
 }
 
 fn open_one(fs: &dyn FileSystem, dir: &Path, create: bool) -> Result<Box<dyn File>, StorageError> {
-    if !fs.exists(dir).context("look for", dir)? {
+    let missing = missing_ancestors(fs, dir)?;
+    if !missing.is_empty() {
         if !create {
             return Err(StorageError::MissingDirectory { path: dir.to_path_buf() });
         }
         fs.create_dir_all(dir).context("create", dir)?;
-        if let Some(parent) = dir.parent() {
-            fs.sync_dir(parent).context("sync", parent)?;
-        }
     }
+    sync_names(fs, dir, missing.len())?;
     let lock = dir.join(LOCK_NAME);
     let held = fs.lock(&lock).context("lock", &lock)?;
     held.ok_or_else(|| StorageError::Locked { path: dir.to_path_buf(), lock })
@@ -75,6 +75,32 @@ pub fn take_empty_marker(fs: &dyn FileSystem, snap_dir: &Path, data_dir: &Path) 
     }
     fs.remove(&marker).context("remove", &marker)?;
     fs.sync_dir(data_dir).context("sync", data_dir)
+}
+
+/// The directories that are to be made, the innermost first.
+fn missing_ancestors<'a>(fs: &dyn FileSystem, dir: &'a Path) -> Result<Vec<&'a Path>, StorageError> {
+    let mut missing = Vec::new();
+    for ancestor in dir.ancestors().filter(|ancestor| *ancestor != Path::new("")) {
+        if fs.exists(ancestor).context("look for", ancestor)? {
+            break;
+        }
+        missing.push(ancestor);
+    }
+    Ok(missing)
+}
+
+/// Makes the names on the way to a directory durable: those made just now, and in any case `version-2` and `dataDir`, which a run that
+/// was killed may have made.
+fn sync_names(fs: &dyn FileSystem, dir: &Path, made: usize) -> Result<(), StorageError> {
+    for (index, parent) in dir.ancestors().skip(1).take(made.max(2)).enumerate() {
+        let parent = if parent == Path::new("") { Path::new(".") } else { parent };
+        match fs.sync_dir(parent) {
+            // Somebody else's directory, in which we made nothing.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && index >= made => {}
+            result => result.context("sync", parent)?,
+        }
+    }
+    Ok(())
 }
 
 /// Bytes of the files in a directory.

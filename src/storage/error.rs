@@ -11,7 +11,7 @@ use crate::ids::Zxid;
 #[non_exhaustive]
 pub enum StorageError {
     /// The system refused an operation on a file.
-    #[error("cannot {operation} {path}: {source}")]
+    #[error("cannot {operation} {path}: {source}{}", hint(source))]
     Io {
         /// What was tried, as a verb.
         operation: &'static str,
@@ -52,20 +52,37 @@ pub enum StorageError {
         /// The first transaction after the hole.
         found: Zxid,
     },
-    /// The same zxid stands in the log twice, with different content.
+    /// The disk does not give the bytes of a log file.
     #[error(
-        "transaction log {path} has {found} at offset {offset} after {last}, and it is not a repetition of the {found} read \
-         before. Two histories are mixed in this directory: restore it from a backup or fetch it anew from the ensemble"
+        "transaction log {path} cannot be read at offset {offset}: {reason}. Check the disk and its permissions; restore this file \
+         from a backup; or, if this server is one of an ensemble whose other members are healthy, move the contents of its data \
+         directories away (keep myid) and start it, so that it fetches everything from the leader"
     )]
-    LogDisorder {
+    LogUnreadable {
         /// The log file.
         path: PathBuf,
-        /// Where the second transaction of that zxid begins, in bytes.
+        /// The first sector that cannot be read, in bytes.
         offset: u64,
-        /// The highest zxid read before.
-        last: Zxid,
-        /// The zxid that goes back.
-        found: Zxid,
+        /// What the system said.
+        reason: String,
+    },
+    /// The newest transactions are gone, though they were durable.
+    #[error(
+        "transactions are missing: {mark} says that {log} was durable up to offset {offset}, which is transaction {needed}, but the \
+         files lead only to {reached}. A log file or a snapshot was lost: restore it from a backup. Only if the log was shortened on \
+         purpose, or this server is to fetch everything from the leader of its ensemble, remove {mark}"
+    )]
+    LogMissing {
+        /// The synced mark.
+        mark: PathBuf,
+        /// The log file that it names.
+        log: PathBuf,
+        /// Up to where that file was durable, in bytes.
+        offset: u64,
+        /// The last transaction found.
+        reached: Zxid,
+        /// The last transaction that was durable.
+        needed: Zxid,
     },
     /// A snapshot cannot be read to its end, or a seal of it does not match.
     #[error("snapshot {path} is damaged at offset {offset} of its uncompressed content: {reason}")]
@@ -202,6 +219,16 @@ impl StorageError {
     /// An error of the system, with the operation and the file it was about.
     pub(crate) fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { operation, path: path.to_path_buf(), source: Arc::new(source) }
+    }
+}
+
+/// What to do about an error of the system.
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => ". The server's user must be able to read and write its data directories and all files in them",
+        io::ErrorKind::ReadOnlyFilesystem => ". The file system is read-only: see why, and mount it for writing",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ". Make room on the disk, then start the server again",
+        _ => "",
     }
 }
 

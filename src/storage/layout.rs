@@ -7,7 +7,8 @@
 //! seal           u64 adler32(all before it)  u32 1  '/'
 //! digest         i64 zxid  i32 version  i64 digest
 //! last_zxid      i64 zxid
-//! synced mark    "PDKSYNC1"  i64 name of the log file  u64 offset  u32 adler32(all before it)
+//! synced mark    slot  zeros up to 4096  slot
+//! slot           "PDKSYNC2"  i64 name of the log file  u64 offset  i64 last zxid  u32 adler32(all before it)
 //! ```
 //! The payload of a record begins with a TxnHeader, whose zxid stands at its byte 12.
 //! Sources: `FileTxnLog`, `FileSnap`, `SerializeUtils` of ZooKeeper 3.9; the synced mark is our own.
@@ -38,10 +39,10 @@ pub const SEAL_BYTES: usize = 13;
 pub const SLASH: [u8; 5] = [0, 0, 0, 1, b'/'];
 /// Bytes of the lastZxid section.
 pub const LAST_ZXID_BYTES: usize = 8;
-/// Bytes of the synced mark.
-pub const MARK_BYTES: usize = 28;
-/// First eight bytes of the synced mark.
-pub const MAGIC_MARK: [u8; 8] = *b"PDKSYNC1";
+/// Bytes of a slot of the synced mark.
+pub const MARK_BYTES: usize = 36;
+/// First eight bytes of a slot of the synced mark.
+pub const MAGIC_MARK: [u8; 8] = *b"PDKSYNC2";
 
 /// Reads `N` bytes at `at`; `None` if they are not all there.
 pub fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
@@ -140,27 +141,40 @@ pub fn digest_section(zxid: Zxid, version: i32, digest: i64) -> [u8; 20] {
     out
 }
 
-/// The content of the synced mark: all bytes of `log.<log>` below `offset` are durable.
+/// What a slot of the synced mark states. The greater one reaches farther.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Mark {
+    /// The name of the newest log file.
+    pub log: Zxid,
+    /// All bytes of it below this are durable.
+    pub offset: u64,
+    /// The last txn that is durable, in this file or, if the offset is 0, before it.
+    pub last: Zxid,
+}
+
+/// A slot of the synced mark.
 #[must_use]
-pub fn mark(log: Zxid, offset: u64) -> [u8; MARK_BYTES] {
+pub fn mark_bytes(mark: Mark) -> [u8; MARK_BYTES] {
     let mut out = [0; MARK_BYTES];
     out[0..8].copy_from_slice(&MAGIC_MARK);
-    out[8..16].copy_from_slice(&log.0.to_be_bytes());
-    out[16..24].copy_from_slice(&offset.to_be_bytes());
-    let checksum = adler32(&out[..24]);
-    out[24..28].copy_from_slice(&checksum.to_be_bytes());
+    out[8..16].copy_from_slice(&mark.log.0.to_be_bytes());
+    out[16..24].copy_from_slice(&mark.offset.to_be_bytes());
+    out[24..32].copy_from_slice(&mark.last.0.to_be_bytes());
+    let checksum = adler32(&out[..32]);
+    out[32..36].copy_from_slice(&checksum.to_be_bytes());
     out
 }
 
-/// Reads a synced mark; `None` if it is not one.
+/// Reads a slot of the synced mark; `None` if it is not one.
 #[must_use]
-pub fn parse_mark(bytes: &[u8]) -> Option<(Zxid, u64)> {
+pub fn parse_mark(bytes: &[u8]) -> Option<Mark> {
     let bytes: [u8; MARK_BYTES] = bytes.try_into().ok()?;
-    let checksum = u32::from_be_bytes(bytes_at(&bytes, 24)?);
-    if bytes[..8] != MAGIC_MARK || checksum != adler32(&bytes[..24]) {
+    let checksum = u32::from_be_bytes(bytes_at(&bytes, 32)?);
+    if bytes[..8] != MAGIC_MARK || checksum != adler32(&bytes[..32]) {
         return None;
     }
-    Some((Zxid(i64_at(&bytes, 8)?), u64::from_be_bytes(bytes_at(&bytes, 16)?)))
+    let offset = u64::from_be_bytes(bytes_at(&bytes, 16)?);
+    Some(Mark { log: Zxid(i64_at(&bytes, 8)?), offset, last: Zxid(i64_at(&bytes, 24)?) })
 }
 
 /// Adler-32 of a run of bytes, as `java.util.zip.Adler32`.
@@ -202,15 +216,16 @@ mod tests {
 
     #[test]
     fn mark_is_the_golden_bytes_and_reads_back() {
-        let bytes = mark(Zxid(5), 16);
-        assert_eq!(bytes, *b"PDKSYNC1\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x10\x2f\xe7\x02\x63");
-        assert_eq!(parse_mark(&bytes), Some((Zxid(5), 16)));
+        let mark = Mark { log: Zxid(5), offset: 16, last: Zxid(4) };
+        let bytes = mark_bytes(mark);
+        assert_eq!(bytes, *b"PDKSYNC2\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0\x10\0\0\0\0\0\0\0\x04\x43\x1c\x02\x68");
+        assert_eq!(parse_mark(&bytes), Some(mark));
         for at in 0..MARK_BYTES {
             let mut flipped = bytes;
             flipped[at] ^= 1;
             assert_eq!(parse_mark(&flipped), None, "byte {at}");
         }
-        assert_eq!(parse_mark(&bytes[..27]), None);
+        assert_eq!(parse_mark(&bytes[..35]), None);
     }
 
     #[test]

@@ -9,9 +9,11 @@ mod error;
 mod fs;
 mod layout;
 mod log_reader;
+mod mark;
 mod names;
 mod purge;
 mod recovery;
+mod replay;
 mod snapshot;
 mod snapshot_codec;
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::error::{IoContext, StorageError};
 use super::fs::FileSystem;
-use super::layout::parse_mark;
-use super::log_reader::{End, LogFile};
-use super::names::{MARK_NAME, SnapshotName, TEMPORARY_PREFIX, TEMPORARY_SUFFIX, list_logs, list_snapshots};
+use super::log_reader::{End, LogFile, Next};
+use super::names::{SnapshotName, TEMPORARY_PREFIX, TEMPORARY_SUFFIX, list_logs, list_snapshots};
+use super::replay::replay;
 use super::snapshot::{Sections, SnapshotVisitor, read_snapshot};
 use crate::ids::Zxid;
 
@@ -53,6 +53,15 @@ pub struct Recovered {
     pub damaged_snapshots: Vec<PathBuf>,
 }
 
+impl Recovered {
+    /// Whether a snapshot is due before anything is served: what was replayed may stand in memory only, in files that a killed run, or
+    /// one with a failed fsync, left behind.
+    #[must_use]
+    pub fn needs_snapshot(&self) -> bool {
+        self.snapshot.is_none() || self.txn_count > 0
+    }
+}
+
 /// Reads everything back into `target`, and cuts a torn end off the log before anything new is written.
 ///
 /// # Errors
@@ -61,28 +70,45 @@ pub fn recover(fs: &Arc<dyn FileSystem>, options: &RecoveryOptions, target: &mut
     let fs = fs.as_ref();
     check_places(fs, options)?;
     remove_left_overs(fs, &options.snap_dir)?;
+    sync_directories(fs, options)?;
     let snapshots = list_snapshots(fs, &options.snap_dir)?;
     let logs = list_logs(fs, &options.log_dir)?;
     let mut recovered = Recovered::default();
     let damaged = load_snapshot(fs, options, &snapshots, target, &mut recovered)?;
     if recovered.snapshot.is_none() {
         target.reset(false);
-        if let Some((_, log)) = logs.first().filter(|_| !options.trust_empty) {
-            let log = options.log_dir.join(log);
-            if !is_empty_log(fs, &log)? {
-                return Err(StorageError::SnapshotsMissing { snap_dir: options.snap_dir.clone(), log });
-            }
+        if !options.trust_empty {
+            refuse_records(fs, options, &logs)?;
         }
     }
     recovered.last_zxid = recovered.snapshot.unwrap_or(Zxid::ZERO);
-    replay(fs, options, &logs, target, &mut recovered)?;
-    match damaged {
-        Some((needed, path, reason)) if recovered.last_zxid < needed => {
-            let from = recovered.snapshot.unwrap_or(Zxid::ZERO);
-            Err(StorageError::SnapshotNotReplaceable { path, reason, from, reached: recovered.last_zxid, needed })
-        }
-        _ => Ok(recovered),
+    let clean_up = replay(fs, options, &logs, target, &mut recovered)?;
+    if let Some((needed, path, reason)) = damaged.filter(|(needed, ..)| recovered.last_zxid < *needed) {
+        let from = recovered.snapshot.unwrap_or(Zxid::ZERO);
+        return Err(StorageError::SnapshotNotReplaceable { path, reason, from, reached: recovered.last_zxid, needed });
     }
+    recovered.cut_bytes = clean_up.run(fs, &options.log_dir)?;
+    Ok(recovered)
+}
+
+/// What is read may stand in memory only, left behind by a run that was killed. Files are synced where they matter; names here.
+fn sync_directories(fs: &dyn FileSystem, options: &RecoveryOptions) -> Result<(), StorageError> {
+    fs.sync_dir(&options.snap_dir).context("sync", &options.snap_dir)?;
+    if options.log_dir != options.snap_dir {
+        fs.sync_dir(&options.log_dir).context("sync", &options.log_dir)?;
+    }
+    Ok(())
+}
+
+/// Without a snapshot there may be no txn either.
+fn refuse_records(fs: &dyn FileSystem, options: &RecoveryOptions, logs: &[(Zxid, String)]) -> Result<(), StorageError> {
+    for (_, name) in logs {
+        let log = options.log_dir.join(name);
+        if !is_empty_log(fs, &log)? {
+            return Err(StorageError::SnapshotsMissing { snap_dir: options.snap_dir.clone(), log });
+        }
+    }
+    Ok(())
 }
 
 /// With two directories, a file in the wrong one means that they were mixed up.
@@ -153,114 +179,6 @@ fn load_snapshot(
 }
 
 fn is_empty_log(fs: &dyn FileSystem, path: &Path) -> Result<bool, StorageError> {
-    let mut log = LogFile::read(fs, path)?;
-    Ok(log.len() < super::layout::FILE_HEADER_BYTES as u64 || (log.has_magic() && matches!(log.next(), Err(End::Clean))))
-}
-
-/// The files that can hold records behind the snapshot: the newest that begins at or before it, and all later ones.
-fn needed_logs(logs: &[(Zxid, String)], after: Zxid) -> &[(Zxid, String)] {
-    let first = logs.iter().rposition(|(name, _)| *name <= after.next()).unwrap_or(0);
-    &logs[first..]
-}
-
-fn replay(
-    fs: &dyn FileSystem,
-    options: &RecoveryOptions,
-    logs: &[(Zxid, String)],
-    target: &mut impl Restore,
-    recovered: &mut Recovered,
-) -> Result<(), StorageError> {
-    let synced = read_mark(fs, &options.log_dir)?;
-    let needed = needed_logs(logs, recovered.last_zxid);
-    for (index, (name, file)) in needed.iter().enumerate() {
-        let path = options.log_dir.join(file);
-        let is_last = index + 1 == needed.len();
-        let mut log = LogFile::read(fs, &path)?;
-        if !log.has_magic() {
-            reject_header(fs, &log, is_last, recovered)?;
-            continue;
-        }
-        let durable = synced.filter(|(log, _)| log == name).map_or(0, |(_, offset)| offset);
-        if let Some(offset) = replay_file(&mut log, durable, is_last, target, recovered)?
-            && is_last
-        {
-            cut(fs, &log, offset, recovered)?;
-        }
-    }
-    Ok(())
-}
-
-/// A file without its header holds nothing: as the last one it is the beginning of a file that was never used.
-fn reject_header(fs: &dyn FileSystem, log: &LogFile, is_last: bool, recovered: &Recovered) -> Result<(), StorageError> {
-    if is_last && log.len() < super::layout::FILE_HEADER_BYTES as u64 {
-        return fs.remove(&log.path).context("remove", &log.path);
-    }
-    let reason = "the file does not begin with ZKLG".to_owned();
-    Err(StorageError::LogDamaged { path: log.path.clone(), offset: 0, last: recovered.last_zxid, reason })
-}
-
-/// Replays one file; gives the offset at which unreadable bytes begin that nobody was told of.
-fn replay_file(
-    log: &mut LogFile,
-    durable: u64,
-    is_last: bool,
-    target: &mut impl Restore,
-    recovered: &mut Recovered,
-) -> Result<Option<u64>, StorageError> {
-    loop {
-        let path = log.path.clone();
-        match log.next() {
-            Ok((offset, zxid, payload)) => {
-                if zxid <= recovered.last_zxid {
-                    continue;
-                }
-                if !follows(recovered.last_zxid, zxid, recovered.snapshot.is_none()) {
-                    return Err(StorageError::LogHole { path, offset, last: recovered.last_zxid, found: zxid });
-                }
-                target.txn(zxid, payload).map_err(|reason| StorageError::TxnRejected { path, offset, zxid, reason })?;
-                recovered.last_zxid = zxid;
-                recovered.txn_count += 1;
-            }
-            Err(End::Clean) => return Ok(None),
-            Err(End::Broken { offset, reason, record_follows }) => {
-                let last = recovered.last_zxid;
-                // With a mark, everything below it is durable and everything above it may be torn in any way.
-                // Without one the file is not ours: a record behind the break proves damage.
-                let is_damage = if durable > 0 { offset < durable } else { record_follows };
-                if is_damage {
-                    return Err(StorageError::LogDamaged { path, offset, last, reason });
-                }
-                tracing::warn!(path = %path.display(), offset, %last, reason, is_last, "the log ends in an unfinished record");
-                return Ok(Some(offset));
-            }
-        }
-    }
-}
-
-/// Whether nothing is missing between two txns: counters go up by one, a new epoch begins at one.
-/// Without a snapshot (`trust_empty`) the log may begin anywhere.
-fn follows(last: Zxid, next: Zxid, may_begin: bool) -> bool {
-    if next.epoch() == last.epoch() {
-        return next == last.next() || (may_begin && last == Zxid::ZERO);
-    }
-    next.epoch() > last.epoch() && (next.counter() <= 1 || (may_begin && last == Zxid::ZERO))
-}
-
-fn cut(fs: &dyn FileSystem, log: &LogFile, offset: u64, recovered: &mut Recovered) -> Result<(), StorageError> {
-    let mut file = fs.open_write(&log.path).context("open", &log.path)?;
-    file.set_len(offset).context("truncate", &log.path)?;
-    file.sync_data().context("sync", &log.path)?;
-    recovered.cut_bytes = log.len().saturating_sub(offset);
-    Ok(())
-}
-
-fn read_mark(fs: &dyn FileSystem, dir: &Path) -> Result<Option<(Zxid, u64)>, StorageError> {
-    let path = dir.join(MARK_NAME);
-    if !fs.exists(&path).context("look for", &path)? {
-        return Ok(None);
-    }
-    let file = fs.open(&path).context("open", &path)?;
-    let mut bytes = [0; super::layout::MARK_BYTES + 1];
-    let n = file.read_at(&mut bytes, 0).context("read", &path)?;
-    Ok(parse_mark(&bytes[..n]))
+    let mut log = LogFile::open(fs, path)?;
+    Ok(log.is_stub()? || (log.has_magic()? && matches!(log.next()?, Next::End(End::Clean { .. }))))
 }

@@ -16,14 +16,18 @@ use super::names::{snapshot_name, temporary_snapshot_name};
 use super::snapshot_codec::{Compression, Encoder, decoder};
 use crate::ids::Zxid;
 
-/// A file written from front to back through a buffer.
+/// A file written from front to back through a buffer, and synced as it grows: one sync of a whole snapshot would keep the disk from the
+/// log's for as long as it takes.
 struct Appender {
     file: Box<dyn File>,
     buffer: Vec<u8>,
     position: u64,
+    synced: u64,
 }
 
 const APPEND_BYTES: usize = 1 << 20;
+/// So many bytes are left unsynced at most.
+const UNSYNCED_BYTES_MAX: u64 = 4 << 20;
 
 impl Write for Appender {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -38,6 +42,10 @@ impl Write for Appender {
         self.file.write_all_at(&self.buffer, self.position)?;
         self.position += self.buffer.len() as u64;
         self.buffer.clear();
+        if self.position - self.synced >= UNSYNCED_BYTES_MAX {
+            self.file.sync_data()?;
+            self.synced = self.position;
+        }
         Ok(())
     }
 }
@@ -57,6 +65,7 @@ pub struct SnapshotWriter {
     dir: PathBuf,
     temporary: PathBuf,
     target: PathBuf,
+    is_finished: bool,
     encoder: Option<Encoder<Appender>>,
     adler: simd_adler32::Adler32,
 }
@@ -69,11 +78,11 @@ impl SnapshotWriter {
     pub fn new(fs: Arc<dyn FileSystem>, dir: &Path, zxid: Zxid, compression: Compression) -> Result<Self, StorageError> {
         let temporary = dir.join(temporary_snapshot_name(zxid));
         let file = fs.create(&temporary).context("create", &temporary)?;
-        let appender = Appender { file, buffer: Vec::new(), position: 0 };
+        let appender = Appender { file, buffer: Vec::new(), position: 0, synced: 0 };
         let encoder = Encoder::new(compression, appender).context("write", &temporary)?;
         let target = dir.join(snapshot_name(zxid, compression));
-        let mut writer =
-            Self { fs, dir: dir.to_path_buf(), temporary, target, encoder: Some(encoder), adler: simd_adler32::Adler32::new() };
+        let (dir, encoder, adler) = (dir.to_path_buf(), Some(encoder), simd_adler32::Adler32::new());
+        let mut writer = Self { fs, dir, temporary, target, is_finished: false, encoder, adler };
         writer.write(&snapshot_header())?;
         Ok(writer)
     }
@@ -113,6 +122,7 @@ impl SnapshotWriter {
         appender.file.sync_data().context("sync", &self.temporary)?;
         drop(appender);
         self.fs.rename(&self.temporary, &self.target).context("rename", &self.temporary)?;
+        self.is_finished = true;
         self.fs.sync_dir(&self.dir).context("sync", &self.dir)?;
         Ok(self.target.clone())
     }
@@ -120,7 +130,8 @@ impl SnapshotWriter {
 
 impl Drop for SnapshotWriter {
     fn drop(&mut self) {
-        if self.encoder.take().is_some() {
+        if !self.is_finished {
+            // On a full disk the room matters more than what became of the name: the next start removes it too.
             let _ = self.fs.remove(&self.temporary);
         }
     }
@@ -182,6 +193,33 @@ impl Read for FileReader {
     }
 }
 
+/// Takes in nothing: what is left of reading is the check of the seals.
+struct Nothing;
+
+impl SnapshotVisitor for Nothing {
+    fn session(&mut self, _: i64, _: i32) {}
+
+    fn acl(&mut self, _: i64, _: Vec<SnapshotAclEntry>) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn znode(&mut self, _: &str, _: Option<&[u8]>, _: i64, _: SnapshotStat) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// Whether a snapshot can be read to its end and every seal of it matches.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub(super) fn is_sound(fs: &dyn FileSystem, path: &Path, compression: Compression) -> Result<bool, StorageError> {
+    match read_snapshot(fs, path, compression, &mut Nothing) {
+        Ok(_) => Ok(true),
+        Err(StorageError::SnapshotDamaged { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads a whole snapshot and checks every seal. Gives the sections behind the body.
 ///
 /// # Errors
@@ -196,13 +234,15 @@ pub fn read_snapshot(
     let source = decoder(compression, FileReader { file, position: 0 });
     let damaged = |offset, reason| StorageError::SnapshotDamaged { path: path.to_path_buf(), offset, reason };
     let source = source.map_err(|error| damaged(0, error.to_string()))?;
-    let mut body = Body { source, buffer: Vec::new(), start: 0, hashed: 0, consumed: 0, adler: simd_adler32::Adler32::new() };
+    let (chunk, buffer, adler) = (vec![0; FILL_BYTES], Vec::new(), simd_adler32::Adler32::new());
+    let mut body = Body { source, chunk, buffer, start: 0, hashed: 0, consumed: 0, adler };
     body.read_all(visitor).map_err(|reason| damaged(body.consumed, reason))
 }
 
 /// The uncompressed stream with its running checksum.
 struct Body {
     source: Box<dyn Read + Send>,
+    chunk: Vec<u8>,
     buffer: Vec<u8>,
     start: usize,
     /// Bytes of the buffer that are in the checksum already.
@@ -211,7 +251,7 @@ struct Body {
     adler: simd_adler32::Adler32,
 }
 
-const FILL_BYTES: usize = 1 << 20;
+const FILL_BYTES: usize = 64 << 10;
 
 impl Body {
     /// Takes `n` bytes. Memory grows only with bytes that are really there.
@@ -229,10 +269,8 @@ impl Body {
         self.hash();
         self.buffer.drain(..self.start);
         (self.start, self.hashed) = (0, 0);
-        let old = self.buffer.len();
-        self.buffer.resize(old + FILL_BYTES, 0);
-        let n = self.source.read(&mut self.buffer[old..]).map_err(|error| error.to_string())?;
-        self.buffer.truncate(old + n);
+        let n = self.source.read(&mut self.chunk).map_err(|error| error.to_string())?;
+        self.buffer.extend_from_slice(&self.chunk[..n]);
         if n == 0 { Err("the file ends early".to_owned()) } else { Ok(()) }
     }
 

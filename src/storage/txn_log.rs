@@ -1,16 +1,16 @@
 //! The transaction log as it is written: batches of records, each made durable by one fdatasync (disk-formats.md §3).
 //!
-//! Beside the log lies a small file that says up to where the last log file was durable before the newest batch. It is written
-//! without a sync of its own, so it may be behind, never ahead: what it covers and cannot be read is damage, what lies beyond it and
-//! cannot be read is the torn end of a batch that nobody was told of.
+//! Beside the log lies the synced mark (`mark.rs`). Before the first batch of a file it says durably that the file is ours and holds
+//! nothing yet; after each batch, and before anybody is told of it, that the batch is durable.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::{IoContext, StorageError};
 use super::fs::{File, FileSystem};
-use super::layout::{FILE_HEADER_BYTES, PAYLOAD_BYTES_MAX, log_header, mark, put_record};
-use super::names::{MARK_NAME, log_name};
+use super::layout::{FILE_HEADER_BYTES, Mark, PAYLOAD_BYTES_MAX, log_header, put_record};
+use super::mark::MarkFile;
+use super::names::log_name;
 use crate::ids::Zxid;
 
 /// A file is grown when less than this is left (`FilePadding`), bytes.
@@ -54,11 +54,14 @@ pub struct TxnLog {
     dir: PathBuf,
     options: TxnLogOptions,
     open: Option<Open>,
-    mark: Option<Box<dyn File>>,
+    mark: Option<MarkFile>,
     batch: Vec<u8>,
     batch_first: Option<Zxid>,
     batch_count: u64,
+    /// The last zxid appended.
     last: Zxid,
+    /// The last zxid that is durable.
+    durable: Zxid,
     /// The first error: from then on nothing is believed.
     poison: Option<StorageError>,
 }
@@ -67,7 +70,8 @@ impl TxnLog {
     /// A log behind `last`, the newest zxid on disk. The first append opens a new file.
     #[must_use]
     pub fn new(fs: Arc<dyn FileSystem>, dir: PathBuf, options: TxnLogOptions, last: Zxid) -> Self {
-        Self { fs, dir, options, open: None, mark: None, batch: Vec::new(), batch_first: None, batch_count: 0, last, poison: None }
+        let batch = Vec::new();
+        Self { fs, dir, options, open: None, mark: None, batch, batch_first: None, batch_count: 0, last, durable: last, poison: None }
     }
 
     /// Frames a record for the next commit. No IO.
@@ -105,20 +109,16 @@ impl TxnLog {
             self.batch = Vec::new();
         }
         if self.options.size_limit_bytes.is_some_and(|limit| self.size_bytes() > limit) {
-            self.open = None;
+            self.close_file()?;
         }
         Ok(stats)
     }
 
     fn write_batch(&mut self, first: Zxid) -> Result<(), StorageError> {
-        let is_new = self.open.is_none();
         let mut open = match self.open.take() {
             Some(open) => open,
             None => self.create(first)?,
         };
-        if !is_new {
-            self.write_mark(&open)?;
-        }
         let needed = open.position + self.batch.len() as u64;
         let step = self.options.prealloc_size_bytes;
         if step > 0 && needed + PADDING_MARGIN_BYTES > open.allocated {
@@ -129,14 +129,14 @@ impl TxnLog {
         open.position = needed;
         if self.options.force_sync {
             open.file.sync_data().context("sync", &open.path)?;
-            if is_new {
-                self.fs.sync_dir(&self.dir).context("sync", &self.dir)?;
-            }
+            self.durable = self.last;
+            self.write_mark(&open)?;
         }
         self.open = Some(open);
         Ok(())
     }
 
+    /// Makes a file, durable in name, and announced by the mark, before anything is in it.
     fn create(&mut self, first: Zxid) -> Result<Open, StorageError> {
         let path = self.dir.join(log_name(first));
         if self.fs.exists(&path).context("look for", &path)? && self.fs.len(&path).context("stat", &path)? > FILE_HEADER_BYTES as u64 {
@@ -144,17 +144,33 @@ impl TxnLog {
         }
         let mut file = self.fs.create(&path).context("create", &path)?;
         file.write_all_at(&log_header(), 0).context("write", &path)?;
-        Ok(Open { file, path, name: first, position: FILE_HEADER_BYTES as u64, allocated: 0 })
+        let open = Open { file, path, name: first, position: FILE_HEADER_BYTES as u64, allocated: 0 };
+        if self.options.force_sync {
+            let mut mark = match self.mark.take() {
+                Some(mark) => mark,
+                None => MarkFile::open(self.fs.as_ref(), &self.dir)?,
+            };
+            mark.write(Mark { log: first, offset: 0, last: self.durable })?;
+            mark.sync()?;
+            self.mark = Some(mark);
+            self.fs.sync_dir(&self.dir).context("sync", &self.dir)?;
+        }
+        Ok(open)
     }
 
-    /// Notes that everything before the batch about to be written is durable.
     fn write_mark(&mut self, open: &Open) -> Result<(), StorageError> {
-        let path = self.dir.join(MARK_NAME);
-        if self.mark.is_none() {
-            self.mark = Some(self.fs.create(&path).context("create", &path)?);
-        }
-        let file = self.mark.as_mut().expect("it was opened just now");
-        file.write_all_at(&mark(open.name, open.position), 0).context("write", &path)
+        let mark = self.mark.as_mut().expect("a file is announced before it is written");
+        mark.write(Mark { log: open.name, offset: open.position, last: self.durable })
+    }
+
+    /// Makes the mark as durable as the log is: what it says then survives a power cut too.
+    ///
+    /// # Errors
+    /// Any error of the disk; it is final.
+    pub fn sync_mark(&mut self) -> Result<(), StorageError> {
+        self.check()?;
+        let synced = self.mark.as_mut().map_or(Ok(()), MarkFile::sync);
+        synced.or_else(|error| self.fail(error))
     }
 
     /// Commits, and lets the next append open a new file.
@@ -163,8 +179,27 @@ impl TxnLog {
     /// As [`Self::commit`].
     pub fn roll(&mut self) -> Result<CommitStats, StorageError> {
         let stats = self.commit()?;
-        self.open = None;
+        self.close_file()?;
         Ok(stats)
+    }
+
+    /// Gives back the room that was allocated ahead. Not synced: zeros behind the records harm nobody.
+    fn close_file(&mut self) -> Result<(), StorageError> {
+        let Some(mut open) = self.open.take() else { return Ok(()) };
+        if open.allocated <= open.position {
+            return Ok(());
+        }
+        let trimmed = open.file.set_len(open.position).context("truncate", &open.path);
+        trimmed.or_else(|error| self.fail(error))
+    }
+
+    /// Ends a run: commits, and leaves a mark that covers everything.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn close(&mut self) -> Result<(), StorageError> {
+        self.roll()?;
+        self.sync_mark()
     }
 
     /// Bytes of records in the current file.

@@ -1,0 +1,212 @@
+//! What a server keeps on disk, as plain calls without a thread or a clock: recovery, the log, snapshots.
+//!
+//! The log thread and the snapshot thread make these calls; so does a simulator, one step at a time.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::restore::Target;
+use super::snapshot_due::SnapshotDue;
+use crate::ids::{SessionId, Zxid};
+use crate::replica::{Restored, Shared};
+use crate::storage::{
+    Compression, Directories, FileSystem, Recovered, RecoveryOptions, Sections, SnapshotWriter, StorageError, TxnLog, TxnLogOptions,
+    recover,
+};
+use crate::tree::data_tree::DataTree;
+use crate::tree::digest::DIGEST_VERSION;
+use crate::tree::snapshot_walk::SnapshotStart;
+use crate::tree::stat::OwnerRules;
+
+/// How the data is kept.
+#[derive(Clone, Debug)]
+pub struct PersistenceSettings {
+    /// How the log is written.
+    pub log: TxnLogOptions,
+    /// A snapshot is due after between half and all of so many txns; `None`: of 100,000, and when the log has grown enough to be worth it.
+    pub snap_count: Option<u64>,
+    /// A snapshot is due after between half and all of so many bytes of log.
+    pub snap_bytes: Option<u64>,
+    /// Bytes of znodes that are written to a snapshot under one hold of the tree's read lock.
+    pub slice_bytes: usize,
+    /// How snapshots are compressed.
+    pub compression: Compression,
+    /// Whether a snapshot says the digest of its tree.
+    pub with_digest: bool,
+    /// Whether a snapshot says its zxid behind the body too.
+    pub with_last_zxid: bool,
+    /// How owners of znodes are read.
+    pub owner_rules: OwnerRules,
+    /// Whether the tree keeps a digest.
+    pub digest_enabled: bool,
+    /// Whether a log without a snapshot is replayed.
+    pub trust_empty: bool,
+}
+
+/// What a start found.
+pub struct Start {
+    /// The tree.
+    pub tree: DataTree,
+    /// The sessions with their timeouts in ms.
+    pub sessions: Vec<(SessionId, i32)>,
+    /// How it was found.
+    pub recovered: Recovered,
+    /// How often a digest on disk did not match the tree.
+    pub digest_mismatches: u64,
+}
+
+impl Start {
+    /// Whether there was no database at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.recovered.snapshot.is_none() && self.recovered.last_zxid == Zxid::ZERO
+    }
+}
+
+/// Reads everything back. `seed` keys the hashes.
+///
+/// # Errors
+/// When something durable is missing or damaged.
+pub fn restore(
+    fs: &Arc<dyn FileSystem>,
+    directories: &Directories,
+    settings: &PersistenceSettings,
+    seed: u64,
+) -> Result<Start, StorageError> {
+    let options = RecoveryOptions {
+        snap_dir: directories.snap_dir().to_path_buf(),
+        log_dir: directories.log_dir().to_path_buf(),
+        trust_empty: settings.trust_empty,
+    };
+    let mut target = Target(Restored::new(seed, settings.owner_rules, settings.digest_enabled));
+    let recovered = recover(fs, &options, &mut target)?;
+    let digest_mismatches = target.0.digest_mismatches();
+    let (tree, sessions) = target.0.finish();
+    Ok(Start { tree, sessions, recovered, digest_mismatches })
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The log is durable up to here.
+    pub last: Zxid,
+    /// A snapshot is due; the next batch begins a new log file.
+    pub is_snapshot_due: bool,
+}
+
+/// The log, and the count towards the next snapshot.
+pub struct Journal {
+    log: TxnLog,
+    due: SnapshotDue,
+}
+
+impl Journal {
+    /// A log behind the last txn found.
+    #[must_use]
+    pub fn new(fs: Arc<dyn FileSystem>, directories: &Directories, settings: &PersistenceSettings, last: Zxid, seed: u64) -> Self {
+        let log = TxnLog::new(fs, directories.log_dir().to_path_buf(), settings.log.clone(), last);
+        Self { log, due: SnapshotDue::new(settings.snap_count, settings.snap_bytes, seed) }
+    }
+
+    /// Writes a batch and makes it durable; `None` for an empty one. `snapshot_bytes` is what a snapshot would take now.
+    ///
+    /// # Errors
+    /// Any error of the disk. It is final: nothing may be acknowledged any more.
+    pub fn write(&mut self, batch: &[(Zxid, Bytes)], snapshot_bytes: impl FnOnce() -> u64) -> Result<Option<Written>, StorageError> {
+        let Some(&(last, _)) = batch.last() else { return Ok(None) };
+        for (zxid, payload) in batch {
+            self.log.append(*zxid, payload)?;
+        }
+        let written = self.log.commit()?;
+        let is_snapshot_due = self.due.count(written.record_count, written.bytes, snapshot_bytes);
+        if is_snapshot_due {
+            self.log.roll()?;
+        }
+        Ok(Some(Written { last, is_snapshot_due }))
+    }
+
+    /// Makes the mark durable that tells a torn end of the log from rot: now and then, when nobody waits.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn sync_mark(&mut self) -> Result<(), StorageError> {
+        self.log.sync_mark()
+    }
+
+    /// The end of a run.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn close(&mut self) -> Result<(), StorageError> {
+        self.log.close()
+    }
+}
+
+/// As long as it lives, changes of the tree leave their old form behind.
+struct Walk(Arc<Shared>);
+
+impl Drop for Walk {
+    fn drop(&mut self) {
+        self.0.tree.write().end_snapshot();
+    }
+}
+
+/// A snapshot being written, a slice at a time. Dropped before its end, it leaves nothing behind.
+pub struct SnapshotJob {
+    /// `None` when all znodes are written.
+    walk: Option<Walk>,
+    zxid: Zxid,
+    sections: Sections,
+    writer: SnapshotWriter,
+    slice: Vec<u8>,
+    slice_bytes: usize,
+}
+
+impl SnapshotJob {
+    /// Takes over a snapshot that was begun on the tree, with the head that came out of it.
+    ///
+    /// # Errors
+    /// When the file cannot be made; the tree's part is ended then.
+    pub fn new(
+        fs: &Arc<dyn FileSystem>,
+        directories: &Directories,
+        settings: &PersistenceSettings,
+        shared: Arc<Shared>,
+        start: SnapshotStart,
+        head: Vec<u8>,
+    ) -> Result<Self, StorageError> {
+        let walk = Walk(shared);
+        let writer = SnapshotWriter::new(Arc::clone(fs), directories.snap_dir(), start.zxid, settings.compression)?;
+        let sections = Sections {
+            digest: settings.with_digest.then_some((start.zxid, DIGEST_VERSION, start.digest as i64)),
+            last_zxid: settings.with_last_zxid.then_some(start.zxid),
+        };
+        Ok(Self { walk: Some(walk), zxid: start.zxid, sections, writer, slice: head, slice_bytes: settings.slice_bytes })
+    }
+
+    /// Writes the next slice. False when all znodes are written, and only [`Self::finish`] is left.
+    ///
+    /// # Errors
+    /// When the disk refuses: the snapshot is given up.
+    pub fn step(&mut self) -> Result<bool, StorageError> {
+        let Some(walk) = &self.walk else { return Ok(false) };
+        let more = walk.0.tree.read().continue_snapshot(self.slice_bytes, &mut self.slice);
+        if !more {
+            self.walk = None;
+        }
+        self.writer.write(&self.slice)?;
+        self.slice.clear();
+        Ok(more)
+    }
+
+    /// Writes what is left, makes the snapshot durable under its name, and gives both.
+    ///
+    /// # Errors
+    /// When the disk refuses: there is no such snapshot then.
+    pub fn finish(mut self) -> Result<(Zxid, PathBuf), StorageError> {
+        while self.step()? {}
+        Ok((self.zxid, self.writer.finish(self.sections)?))
+    }
+}
