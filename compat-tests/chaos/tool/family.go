@@ -21,7 +21,7 @@ type family struct {
 	top   *znode
 	names []string // of the children, sorted
 	nodes []*znode // beside the names
-	gone  []int64  // sessions that are closed or expired
+	gone  []int64  // sessions that ended with requests without answer
 	turns []turn   // how far the requests without answer have come
 }
 
@@ -35,6 +35,7 @@ type turn struct {
 type step struct {
 	*operation       // a request, or nil
 	gone       int64 // else: the session that ends
+	haunts     bool  // it has requests without answer, which may not make anything from then on
 	zxid       int64 // 0: unknown
 	ends       bool  // else: the end of the history
 	known      bool  // whether there was an answer
@@ -98,8 +99,10 @@ func (f *family) end(s *step) (bool, any) {
 			next.remove(i, zxid)
 		}
 	}
-	next.gone = append(next.gone, s.gone)
-	slices.Sort(next.gone)
+	if s.haunts {
+		next.gone = append(next.gone, s.gone)
+		slices.Sort(next.gone)
+	}
 	return true, next
 }
 

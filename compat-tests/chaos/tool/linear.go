@@ -187,10 +187,11 @@ func deadlines(s *story) func(*operation) int64 {
 // request that the server is known to have heard; by the time the session is refused or all have ended it has come.
 func endOf(s *story, ended *session) porcupine.Operation {
 	end := porcupine.Operation{Call: min(ended.heard+ended.timeout, closeCall(s, ended)), Return: s.settled}
-	made := &step{gone: ended.id}
+	made := &step{gone: ended.id, haunts: true}
 	for _, closed := range ended.closes {
 		if closed.reply.Err == 0 {
 			made.zxid, end.Call, end.Return = closed.reply.Zxid, closed.call, closed.returned()
+			made.haunts = false
 		}
 	}
 	for _, tried := range ended.attempts {

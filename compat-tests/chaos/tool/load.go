@@ -49,6 +49,7 @@ func load(arguments []string) {
 	flags.DurationVar(&p.pause, "pause", 8*time.Millisecond, "most between two operations of a worker")
 	sessions := flags.Int("sessions", 12, "sessions of two workers each")
 	lost := flags.Int("lost", 3, "sessions of one worker each that expire now and then")
+	visitors := flags.Int("visitors", 3, "workers that open a session for a few operations, again and again")
 	flags.Parse(arguments)
 	p.servers = splitServers(*servers)
 	recorder, err := newRecorder(*history)
@@ -65,6 +66,9 @@ func load(arguments []string) {
 	}
 	for i := 0; i < *lost; i++ {
 		y.start(y.doomed, int64(*sessions+i), 1)
+	}
+	for i := 0; i < *visitors; i++ {
+		y.visit(int64(*sessions + *lost + i))
 	}
 	go y.breakLinks(rand.New(rand.NewSource(p.seed + 1000)))
 	y.obey()
@@ -139,13 +143,35 @@ func (y *yard) start(gates []*gate, number int64, workers int) {
 	conn := y.connect(gates)
 	var mine sync.WaitGroup
 	for i := 0; i < workers; i++ {
-		w := &worker{yard: y, conn: conn, random: rand.New(rand.NewSource(y.seed*1000 + number*10 + int64(i))), versions: map[string]int32{}}
-		w.name = fmt.Sprintf("g%d.%d", number, i)
+		w := y.worker(conn, number, int64(i))
 		mine.Add(1)
 		go func() { defer mine.Done(); w.run() }()
 	}
 	y.all.Add(1)
 	go func() { defer y.all.Done(); mine.Wait(); conn.Close() }()
+}
+
+// visit keeps opening sessions, so that a kill meets some that are younger than the newest snapshot.
+func (y *yard) visit(number int64) {
+	w := y.worker(nil, number, 0)
+	y.all.Add(1)
+	go func() {
+		defer y.all.Done()
+		for !y.isOver() {
+			w.conn = y.connect(y.gates)
+			w.create(w.yard.family(w.random.Intn(w.families)))
+			for count := w.random.Intn(40); count > 0 && !y.isOver(); count-- {
+				w.act()
+			}
+			w.conn.Close()
+			w.made = nil
+		}
+	}()
+}
+
+func (y *yard) worker(conn *zk.Conn, number, i int64) *worker {
+	random := rand.New(rand.NewSource(y.seed*1000 + number*10 + i))
+	return &worker{yard: y, conn: conn, random: random, name: fmt.Sprintf("g%d.%d", number, i), versions: map[string]int32{}}
 }
 
 // breakLinks resets links, slows some down, and cuts the doomed ones off for longer than their sessions live.

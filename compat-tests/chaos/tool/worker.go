@@ -46,20 +46,25 @@ var chances = []chance{
 }
 
 func (w *worker) run() {
+	for !w.isOver() {
+		w.act()
+	}
+}
+
+// act does one operation, and waits a little.
+func (w *worker) act() {
 	total := 0
 	for _, c := range chances {
 		total += c.weight
 	}
-	for !w.isOver() {
-		drawn := w.random.Intn(total)
-		for _, c := range chances {
-			if drawn -= c.weight; drawn < 0 {
-				c.do(w, w.yard.family(w.random.Intn(w.families)))
-				break
-			}
+	drawn := w.random.Intn(total)
+	for _, c := range chances {
+		if drawn -= c.weight; drawn < 0 {
+			c.do(w, w.yard.family(w.random.Intn(w.families)))
+			break
 		}
-		time.Sleep(time.Duration(w.random.Int63n(int64(w.pause))))
 	}
+	time.Sleep(time.Duration(w.random.Int63n(int64(w.pause))))
 }
 
 func (w *worker) child(family string) string {
