@@ -14,4 +14,5 @@ mod start;
 mod timers;
 mod words;
 
+pub use restore::Target;
 pub use start::{StartError, run};

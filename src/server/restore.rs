@@ -6,7 +6,7 @@ use crate::storage::{Restore, Sections, SnapshotAclEntry, SnapshotStat, Snapshot
 use crate::tree::stat::StatFields;
 
 /// The state that recovery fills.
-pub(super) struct Target(pub(super) Restored);
+pub struct Target(pub Restored);
 
 impl SnapshotVisitor for Target {
     fn session(&mut self, id: i64, timeout_ms: i32) {
