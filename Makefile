@@ -5,15 +5,18 @@
 # make fuzz   every fuzz target for FUZZ_SECONDS (900) under libFuzzer
 # make power-cuts  builds a million images of what a power cut could leave, and recovers each
 # make mistakes    makes deliberate mistakes in a copy of the tree: the tests must catch each
-# make bench  criterion benches of the hot rooms, where there are any
+# make bench  criterion benches of the hot rooms; BENCH="--bench tree look-up" runs some of them
+# make side-by-side  Paddock beside the Java server on the same loads, into benches/RESULTS.md; SIDE_BY_SIDE=--help
 
 CARGO ?= cargo
 PADDOCK = target/release/paddock
 
 # Images in each of the three power-cut tests of the long target.
 POWER_CUT_IMAGES ?= 400000
+BENCH ?=
+SIDE_BY_SIDE ?=
 
-.PHONY: run power-cuts mistakes test bench build format lint unit docs compat differential-long kills soak fmt clean fuzz fuzz-corpus
+.PHONY: run test bench side-by-side power-cuts mistakes build format lint unit docs compat differential-long kills soak fuzz fuzz-corpus fmt clean
 
 build:
 	$(CARGO) build --release --locked
@@ -64,7 +67,10 @@ mistakes:
 	tests/mistakes/run
 
 bench:
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked $(BENCH)
+
+side-by-side: build
+	benches/side-by-side $(SIDE_BY_SIDE)
 
 fmt:
 	$(CARGO) fmt --all

@@ -61,9 +61,13 @@ def fetch_server(version, folder):
             maven("dependency:copy", f"-Dartifact=org.apache.zookeeper:{artifact}:{version}", f"-DoutputDirectory={folder}")
 
 
-def java_command(version, *arguments, heap="512m", properties=(), log_level="INFO"):
+# Flags of a JVM that starts quickly and stays small: what tests of behaviour want.
+SMALL_JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+
+def java_command(version, *arguments, jvm=SMALL_JVM, properties=(), log_level="INFO"):
     """The start of a `java` command line with the class path and logging of one server version."""
-    command = ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+    command = ["java", *jvm]
     command += [f"-Dlogback.configurationFile={HERE / 'logback.xml'}", f"-Dcompat.log={log_level}"]
     command += [f"-D{item}" for item in properties]
     return command + ["-cp", f"{java_server(version)}/*", *arguments]

@@ -75,15 +75,18 @@ class Server:
     settings    lines of zoo.cfg over DEFAULTS; None removes one. dataDir, clientPort, clientPortAddress may be given too
     properties  ["zookeeper.x=y", …]: -D options of the JVM; for Paddock lines of zoo.cfg (without the prefix)
     version     of the Java server
+    jvm         flags of the JVM
     The port is chosen once and kept over restarts.
     """
 
-    def __init__(self, kind, folder, settings=None, properties=(), version=deps.DEFAULT_VERSION, clean=True):
+    def __init__(self, kind, folder, settings=None, properties=(), version=deps.DEFAULT_VERSION, clean=True,
+                 jvm=deps.SMALL_JVM):
         if kind not in ("java", "paddock"):
             raise ValueError(f"unknown kind of server: {kind}")
         self.kind, self.version = kind, version
         self.folder = pathlib.Path(folder).resolve()
         self.properties = list(properties)
+        self.jvm = tuple(jvm)
         if clean:
             shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +124,7 @@ class Server:
     def command(self):
         if self.kind == "java":
             properties = ["zookeeper.jmx.log4j.disable=true", *self.properties]
-            return deps.java_command(self.version, JAVA_MAIN, str(self.config_path), properties=properties)
+            return deps.java_command(self.version, JAVA_MAIN, str(self.config_path), jvm=self.jvm, properties=properties)
         binary = stage.paddock_binary()
         if not binary.exists():
             raise stage.Missing(f"no server at {binary}: cargo build --release, or set PADDOCK")
