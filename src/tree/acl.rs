@@ -324,6 +324,7 @@ impl AclTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::records::data::Id;
 
     fn entry(perms: i32, scheme: &str, id: &str) -> AclEntry {
         AclEntry { perms, who: Identity::new(scheme, id) }
@@ -340,6 +341,31 @@ mod tests {
         table.release(first);
         assert!(table.is_empty());
         assert_eq!(table.intern(vec![entry(1, "world", "anyone")]), AclId(2));
+    }
+
+    #[test]
+    fn records_are_interned_like_their_entries() {
+        let record = |perms, id: Option<&'static str>| Acl { perms, id: Id { scheme: Some("digest".into()), id: id.map(Into::into) } };
+        let mut table = AclTable::default();
+        let first = table.intern_records(&[record(1, Some("u:h"))]);
+        assert_eq!(table.intern_records(&[record(1, Some("u:h"))]), first, "the one that came last");
+        let other = table.intern_records(&[record(1, None)]);
+        assert_ne!(other, first);
+        assert_eq!(table.intern_records(&[record(1, Some("u:h"))]), first, "one that came before");
+        assert_eq!(table.intern(vec![entry(1, "digest", "")]), other, "null is the empty text");
+        (0..3).for_each(|_| table.release(first));
+        assert!(!table.contains(first) && table.contains(other));
+        assert_ne!(table.intern_records(&[record(1, Some("u:h"))]), first, "a list that is gone is not taken for the last one");
+    }
+
+    #[test]
+    fn a_list_in_use_is_shared() {
+        let records = [Acl { perms: 31, id: Id { scheme: Some("world".into()), id: Some("anyone".into()) } }];
+        let mut table = AclTable::default();
+        let before = table.list_of(&records);
+        let id = table.intern_records(&records);
+        assert_eq!(before, table.list_of(&records));
+        assert!(Arc::ptr_eq(&table.list_of(&records), table.list_ref(id)));
     }
 
     #[test]
