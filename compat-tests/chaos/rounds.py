@@ -62,7 +62,7 @@ class Round:
         """Persistent and recursive watches of two sessions; the client sets them again after each loss."""
         for number in range(len(self.watched())):
             command = deps.java_command(deps.DEFAULT_VERSION, JAVA_CLIENT, "-timeout", str(TIMEOUT_SECONDS * 1000), "-server", address,
-                                        heap="64m", log_level="ERROR")
+                                        jvm=("-Xmx64m", *deps.SMALL_JVM[1:]), log_level="ERROR")
             watcher = popen(command, self.folder / f"watcher{number}.log")
             self.watchers.append(watcher)
         self.watch_again()
