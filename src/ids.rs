@@ -1,4 +1,5 @@
-//! The numbers that name things: zxid, session id, connection id. One newtype each, so that two of them cannot be swapped.
+//! The numbers that name things: zxid, epoch, server id, session id, connection id. One newtype each, so that two of them cannot be
+//! swapped.
 
 use std::fmt;
 
@@ -10,6 +11,12 @@ impl Zxid {
     /// The zxid of a database that has seen no transaction.
     pub const ZERO: Self = Self(0);
 
+    /// The zxid of this counter in this epoch (`ZxidUtils.makeZxid`).
+    #[must_use]
+    pub fn new(epoch: Epoch, counter: u32) -> Self {
+        Self((epoch.0 << 32) | i64::from(counter))
+    }
+
     /// The zxid after this one.
     #[must_use]
     pub fn next(self) -> Self {
@@ -18,14 +25,48 @@ impl Zxid {
 
     /// The epoch, by arithmetic shift (`ZxidUtils.getEpochFromZxid`).
     #[must_use]
-    pub fn epoch(self) -> i64 {
-        self.0 >> 32
+    pub fn epoch(self) -> Epoch {
+        Epoch(self.0 >> 32)
     }
 
     /// The counter inside the epoch.
     #[must_use]
     pub fn counter(self) -> u32 {
         (self.0 & 0xffff_ffff) as u32
+    }
+}
+
+/// The number of a leadership: the high half of its zxids. On the wire it has 32 bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct Epoch(pub i64);
+
+impl Epoch {
+    /// The epoch after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// The zxid that stands for the beginning of this epoch; no txn has it.
+    #[must_use]
+    pub fn zxid(self) -> Zxid {
+        Zxid::new(self, 0)
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The id of a server in its ensemble: the N of `server.N`, and the number in `myid`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ServerId(pub i64);
+
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
     }
 }
 

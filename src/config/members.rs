@@ -14,15 +14,7 @@ use nom::multi::separated_list1;
 use nom::sequence::{delimited, preceded};
 use nom::{IResult, Parser};
 
-/// The id of a server in its ensemble: the N of `server.N`, and the number in `myid`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ServerId(pub i64);
-
-impl fmt::Display for ServerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
+use crate::ids::ServerId;
 
 /// A host and port as written; the name is not looked up here.
 #[derive(Clone, Debug, PartialEq, Eq)]

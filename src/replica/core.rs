@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use super::effects::{Effects, View};
 use super::input::{Input, Now, Request};
 use super::shared::Shared;
-use crate::ids::{ConnectionId, SessionId, Zxid};
+use crate::ids::{ConnectionId, ServerId, SessionId, Zxid};
 use crate::proto::error_code::ErrorCode;
 use crate::proto::op_code::OpCode;
 use crate::proto::password;
@@ -27,7 +27,7 @@ use crate::tree::data_tree::DataTree;
 use crate::tree::digest::DIGEST_VERSION;
 use crate::tree::snapshot_walk::SnapshotStart;
 use crate::tree::watch::WatchAccess;
-use crate::zab::{Output, QuorumVerifier, Zab};
+use crate::zab::{self, Configuration, HistoryLimits, Membership, Output, Recovered, Settings, Timing, Zab};
 
 /// What a replica is told at its start.
 #[derive(Clone, Debug)]
@@ -69,6 +69,26 @@ pub(super) enum Origin {
     Server,
 }
 
+/// An ordering core that leads itself.
+fn standalone(settings: &ReplicaSettings, last_zxid: Zxid, now: Now) -> Zab {
+    let server_id = ServerId(i64::from(settings.server_id));
+    let zab_settings = Settings {
+        server_id,
+        membership: Membership::new(Configuration::alone(server_id)),
+        is_standalone: true,
+        timing: Timing::new(settings.tick_time_ms, 1, 1),
+        // There is no learner to keep history for.
+        history: HistoryLimits { delivered_count_max: 0, delivered_bytes_max: 0 },
+        reads_disk: false,
+        forces_snapshot: false,
+        seed: settings.seed,
+    };
+    let mut outputs = Vec::new();
+    let zab = Zab::start(zab_settings, Recovered { last_zxid, ..Recovered::default() }, now.monotonic_ms, &mut outputs);
+    assert!(outputs.is_empty(), "nothing has to be done before such a server leads: {outputs:?}");
+    zab
+}
+
 /// One replica of the ensemble.
 pub struct Replica {
     pub(super) shared: Arc<Shared>,
@@ -94,7 +114,6 @@ impl Replica {
             let tree = shared.tree.read();
             (tree.last_zxid(), tree.digest())
         };
-        let sid = i64::from(settings.server_id);
         let mut table = SessionTable::new(settings.server_id, now.wall_ms, settings.tick_time_ms);
         for &(session, timeout_ms) in sessions {
             table.created(session, timeout_ms, now.monotonic_ms);
@@ -104,7 +123,7 @@ impl Replica {
             sessions: table,
             overlay: Overlay::new(settings.seed, digest),
             in_flight: VecDeque::new(),
-            zab: Zab::established(sid, QuorumVerifier::majority([sid]), last_zxid),
+            zab: standalone(&settings, last_zxid, now),
             rules: settings.rules,
             outputs: Vec::new(),
             encoded: Vec::new(),
@@ -144,6 +163,7 @@ impl Replica {
             match output {
                 Output::Append { zxid, payload } => effects.append(zxid, payload),
                 Output::Deliver { payload, .. } => delivered.push(payload),
+                other => unreachable!("a server without an ensemble has nobody to talk to: {other:?}"),
             }
         }
         if !delivered.is_empty() {
@@ -173,7 +193,7 @@ impl Replica {
             }
             Input::Reap { path } => self.reap(tree, now, &path),
             Input::Tick => self.expire_sessions(tree, now, effects),
-            Input::Persisted(zxid) => self.zab.persisted(zxid, &mut self.outputs),
+            Input::Persisted(zxid) => self.zab.handle(zab::Input::Persisted(zxid), now.monotonic_ms, &mut self.outputs),
         }
     }
 

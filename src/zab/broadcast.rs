@@ -1,137 +1,70 @@
-//! The broadcast phase on the leader: proposals, acks, and delivery in zxid order.
+//! Who has made which proposal durable, and what is committed by that.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 
-use bytes::Bytes;
+use super::quorum::Membership;
+use crate::ids::{ServerId, Zxid};
 
-use super::output::Output;
-use super::quorum::QuorumVerifier;
-use crate::ids::Zxid;
-
-/// An established leader.
-///
-/// Invariant: delivered <= committed <= proposed, and everything committed is durable on a quorum.
-pub struct Zab {
-    sid: i64,
-    verifier: QuorumVerifier,
-    /// Proposed and not delivered, in zxid order.
-    outstanding: VecDeque<(Zxid, Bytes)>,
-    /// Up to where each server has made its history durable.
-    persisted: BTreeMap<i64, Zxid>,
-    last_proposed: Zxid,
-    last_committed: Zxid,
+/// The acks of one epoch. An ack covers everything before it: nobody acks what has a predecessor that is not durable.
+#[derive(Debug, Default)]
+pub(super) struct Acks {
+    acked: BTreeMap<ServerId, Zxid>,
 }
 
-impl Zab {
-    /// A leader whose history ends at `last_zxid`, all of it committed.
-    #[must_use]
-    pub fn established(sid: i64, verifier: QuorumVerifier, last_zxid: Zxid) -> Self {
-        let persisted = BTreeMap::from([(sid, last_zxid)]);
-        Self { sid, verifier, outstanding: VecDeque::new(), persisted, last_proposed: last_zxid, last_committed: last_zxid }
-    }
-
-    /// The zxid of the next proposal.
-    #[must_use]
-    pub fn next_zxid(&self) -> Zxid {
-        self.last_proposed.next()
-    }
-
-    /// The zxid of the newest proposal.
-    #[must_use]
-    pub fn last_proposed(&self) -> Zxid {
-        self.last_proposed
-    }
-
-    /// Number of proposals that are not delivered yet.
-    #[must_use]
-    pub fn outstanding_count(&self) -> usize {
-        self.outstanding.len()
-    }
-
-    /// Proposes the txn of [`Self::next_zxid`].
-    pub fn propose(&mut self, payload: Bytes, outputs: &mut Vec<Output>) -> Zxid {
-        let zxid = self.next_zxid();
-        self.last_proposed = zxid;
-        self.outstanding.push_back((zxid, payload.clone()));
-        outputs.push(Output::Append { zxid, payload });
-        zxid
-    }
-
-    /// This server's log is durable up to `zxid`: its own ack.
-    pub fn persisted(&mut self, zxid: Zxid, outputs: &mut Vec<Output>) {
-        self.ack(self.sid, zxid, outputs);
-    }
-
-    /// A server has made everything up to `zxid` durable.
-    fn ack(&mut self, sid: i64, zxid: Zxid, outputs: &mut Vec<Output>) {
-        assert!(zxid <= self.last_proposed, "nobody persists {zxid} before it is proposed; the newest is {}", self.last_proposed);
-        let known = self.persisted.entry(sid).or_insert(zxid);
+impl Acks {
+    /// A server has made everything up to `zxid` durable. True when that is news.
+    pub(super) fn record(&mut self, sid: ServerId, zxid: Zxid) -> bool {
+        let known = self.acked.entry(sid).or_insert(Zxid::ZERO);
+        let is_news = zxid > *known;
         *known = (*known).max(zxid);
-        let committed = self.commit_point();
-        while self.outstanding.front().is_some_and(|(next, _)| *next <= committed) {
-            let (next, payload) = self.outstanding.pop_front().expect("there is a front");
-            assert!(next > self.last_committed, "delivery is in zxid order: {next} after {}", self.last_committed);
-            self.last_committed = next;
-            outputs.push(Output::Deliver { zxid: next, payload });
-        }
+        is_news
     }
 
     /// The newest zxid that a quorum has made durable.
-    fn commit_point(&self) -> Zxid {
-        let candidates: BTreeSet<Zxid> = self.persisted.values().copied().collect();
-        candidates.into_iter().rev().find(|&zxid| self.is_on_quorum(zxid)).unwrap_or(self.last_committed)
-    }
-
-    fn is_on_quorum(&self, zxid: Zxid) -> bool {
-        let acks: BTreeSet<i64> = self.persisted.iter().filter(|(_, persisted)| **persisted >= zxid).map(|(&sid, _)| sid).collect();
-        self.verifier.contains_quorum(&acks)
+    pub(super) fn commit_point(&self, membership: &Membership) -> Option<Zxid> {
+        // One server alone needs no sets: this is the way of every write of a standalone server.
+        if let (1, Some((&sid, &zxid))) = (self.acked.len(), self.acked.first_key_value()) {
+            return membership.contains_quorum(&[sid].into()).then_some(zxid);
+        }
+        membership.reached_by_quorum(&self.acked)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
+    use super::super::quorum::{Configuration, QuorumVerifier};
     use super::*;
 
-    fn delivered(outputs: &[Output]) -> Vec<i64> {
-        let zxid = |output: &Output| match output {
-            Output::Deliver { zxid, .. } => Some(zxid.0),
-            Output::Append { .. } => None,
-        };
-        outputs.iter().filter_map(zxid).collect()
+    fn membership(version: i64, sids: impl IntoIterator<Item = i64>) -> Configuration {
+        let verifier = QuorumVerifier::majority(sids.into_iter().map(ServerId));
+        Configuration { version, text: Bytes::new(), verifier, observers: [].into() }
     }
 
     #[test]
-    fn nothing_is_delivered_before_it_is_durable() {
-        let mut zab = Zab::established(1, QuorumVerifier::majority([1]), Zxid(7));
-        let mut outputs = Vec::new();
-        for _ in 0..3 {
-            zab.propose(Bytes::from_static(b"txn"), &mut outputs);
-        }
-        assert_eq!((delivered(&outputs), outputs.len()), (vec![], 3));
-        outputs.clear();
-        zab.persisted(Zxid(9), &mut outputs);
-        assert_eq!(delivered(&outputs), [8, 9]);
-        outputs.clear();
-        zab.persisted(Zxid(9), &mut outputs);
-        assert_eq!(outputs, []);
-        zab.persisted(Zxid(10), &mut outputs);
-        assert_eq!((delivered(&outputs), zab.outstanding_count()), (vec![10], 0));
+    fn committed_is_what_a_quorum_has() {
+        let membership = Membership::new(membership(0, 1..=3));
+        let mut acks = Acks::default();
+        assert!(acks.record(ServerId(1), Zxid(3)));
+        assert_eq!(acks.commit_point(&membership), None);
+        assert!(acks.record(ServerId(2), Zxid(2)));
+        assert_eq!(acks.commit_point(&membership), Some(Zxid(2)));
+        assert!(!acks.record(ServerId(2), Zxid(1)), "an ack never goes back");
+        assert_eq!(acks.commit_point(&membership), Some(Zxid(2)));
+        acks.record(ServerId(9), Zxid(9));
+        assert_eq!(acks.commit_point(&membership), Some(Zxid(2)), "who does not vote does not count");
     }
 
     #[test]
-    fn own_ack_is_not_enough_among_three() {
-        let mut zab = Zab::established(1, QuorumVerifier::majority([1, 2, 3]), Zxid(0));
-        let mut outputs = Vec::new();
-        zab.propose(Bytes::new(), &mut outputs);
-        zab.persisted(Zxid(1), &mut outputs);
-        assert!(delivered(&outputs).is_empty());
-        zab.ack(3, Zxid(1), &mut outputs);
-        assert_eq!(delivered(&outputs), [1]);
-    }
-
-    #[test]
-    #[should_panic(expected = "nobody persists")]
-    fn an_ack_from_the_future_is_a_broken_invariant() {
-        Zab::established(1, QuorumVerifier::majority([1]), Zxid(0)).persisted(Zxid(1), &mut Vec::new());
+    fn one_server_is_its_own_quorum_and_a_reconfiguration_needs_both() {
+        let mut alone = Membership::new(membership(0, [1]));
+        let mut acks = Acks::default();
+        acks.record(ServerId(1), Zxid(5));
+        assert_eq!(acks.commit_point(&alone), Some(Zxid(5)));
+        alone.propose(membership(1, 1..=3));
+        assert_eq!(acks.commit_point(&alone), None);
+        acks.record(ServerId(3), Zxid(4));
+        assert_eq!(acks.commit_point(&alone), Some(Zxid(4)));
     }
 }

@@ -1,0 +1,448 @@
+//! A learner: a follower or an observer, from the connection to its leader to broadcast.
+//!
+//! ```text
+//!  CONNECTING ─ connected: INFO ─► REGISTERED ─ LEADERINFO ─► PROMISING ─ acceptedEpoch durable: ACKEPOCH ─► PROMISED
+//!                                                                                                             │ DIFF, TRUNC, SNAP
+//!                                  COLLECTING ◄── truncated, or snapshot installed, durably ── REPLACING ◄────┤
+//!                                      │  ▲                                                                   │
+//!                                      │  └───────────────────────────────────────────────────────────────────┘
+//!                                      │ NEWLEADER
+//!                                      ▼
+//!                                  PERSISTING ─ history durable ─► ADOPTING ─ currentEpoch durable: ACK ─► ADOPTED ─ UPTODATE ─► SERVING
+//! ```
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::core::Core;
+use super::election::UNINITIALIZED;
+use super::history::follows;
+use super::input::{Input, LinkId};
+use super::notification::{Notification, ServerState};
+use super::output::{Output, Reason, RoleChange, SyncMode};
+use super::packet::{Introduction, Packet, Rider, RiderKind};
+use crate::ids::{Epoch, ServerId, Zxid};
+
+/// A leader that has not opened its quorum port after this time, ms, is none. A Java leader opens it after its own finalize wait; a Java
+/// learner gives up after about half of this.
+const CONNECT_LIMIT_MS: i64 = 1000;
+/// So many packets are kept while the history is being replaced; the driver need not read more of them.
+const HELD_COUNT_MAX: usize = 100_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// A connection is being made, or will be at the given time.
+    Connecting {
+        retry_at_ms: Option<i64>,
+    },
+    Registered,
+    Promising,
+    Promised,
+    /// The bytes of a snapshot are coming, or the disk is at work.
+    Replacing {
+        snap: Option<Zxid>,
+    },
+    Collecting,
+    /// NEWLEADER came when the history ended here.
+    Persisting {
+        until: Zxid,
+    },
+    Adopting,
+    Adopted,
+    Serving,
+}
+
+/// A follower or an observer.
+#[derive(Debug)]
+pub(super) struct Learner {
+    leader: ServerId,
+    link: LinkId,
+    stage: Stage,
+    is_observer: bool,
+    /// The leader is a Paddock server: one ACK covers all before it, and so does one COMMIT.
+    is_paddock: bool,
+    /// The history was reported as none, since it cannot be truncated: nothing but a snapshot may follow.
+    needs_snapshot: bool,
+    epoch: Epoch,
+    mode: SyncMode,
+    /// The newest proposal of this epoch that needs no ack of ours any more.
+    acked: Zxid,
+    held: VecDeque<Packet>,
+    began_ms: i64,
+    now_ms: i64,
+    heard_ms: i64,
+}
+
+impl Learner {
+    /// Begins to follow.
+    pub(super) fn elected(leader: ServerId, core: &mut Core, now_ms: i64, outputs: &mut Vec<Output>) -> Self {
+        let link = core.new_link();
+        outputs.push(Output::ConnectLeader { link, leader });
+        Self {
+            leader,
+            link,
+            stage: Stage::Connecting { retry_at_ms: None },
+            is_observer: !core.is_participant(),
+            is_paddock: false,
+            needs_snapshot: false,
+            epoch: Epoch(0),
+            mode: SyncMode::Diff,
+            acked: Zxid::ZERO,
+            held: VecDeque::new(),
+            began_ms: now_ms,
+            now_ms,
+            heard_ms: now_ms,
+        }
+    }
+
+    pub(super) fn link(&self) -> LinkId {
+        self.link
+    }
+
+    pub(super) fn is_serving(&self) -> bool {
+        self.stage == Stage::Serving
+    }
+
+    /// When something is due.
+    pub(super) fn wake_ms(&self, core: &Core) -> i64 {
+        match self.stage {
+            Stage::Connecting { retry_at_ms: Some(retry_at_ms) } => retry_at_ms,
+            Stage::Connecting { .. } => self.began_ms + CONNECT_LIMIT_MS + 1,
+            _ => self.heard_ms + self.silence_limit_ms(core) + 1,
+        }
+    }
+
+    fn silence_limit_ms(&self, core: &Core) -> i64 {
+        if self.stage >= Stage::Adopting { core.timing.sync_limit_ms() } else { core.timing.init_limit_ms() }
+    }
+
+    fn send(&self, packet: Packet, outputs: &mut Vec<Output>) {
+        outputs.push(Output::ToLeader(self.link, packet));
+    }
+
+    /// Handles what concerns a learner. An error ends it.
+    pub(super) fn handle(&mut self, input: Input, core: &mut Core, now_ms: i64, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+        self.now_ms = now_ms;
+        match input {
+            Input::Tick => self.tick(core, outputs),
+            Input::LeaderConnected(link) if link == self.link => self.connected(core, outputs),
+            Input::LeaderDisconnected(link) if link == self.link => self.disconnected(core),
+            Input::LeaderPacket(link, packet) if link == self.link => {
+                self.heard_ms = now_ms;
+                self.packet(packet, core, outputs)
+            }
+            Input::SnapshotReceived(link) if link == self.link => self.snapshot_received(core, outputs),
+            Input::ToLeader(rider) => {
+                if self.is_serving() {
+                    self.send(Packet::Rider(rider), outputs);
+                }
+                Ok(())
+            }
+            Input::Persisted(_) => {
+                self.persisted(core, outputs);
+                Ok(())
+            }
+            Input::AcceptedEpochStored(_) => {
+                if self.stage == Stage::Promising && core.accepted_epoch == self.epoch {
+                    self.promise(Some(core.current_epoch), core, outputs);
+                }
+                Ok(())
+            }
+            Input::CurrentEpochStored(_) => {
+                if self.stage == Stage::Adopting {
+                    self.adopted(core, outputs);
+                }
+                Ok(())
+            }
+            Input::Truncated(_) | Input::SnapshotInstalled(_) => self.replaced(core, outputs),
+            Input::TruncationRefused(_) => {
+                core.untruncatable = Some(self.epoch);
+                Err(Reason::TruncationRefused)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A leader that is in a later round of elections, or has another opinion of who leads, will not open its port.
+    pub(super) fn notified(&self, from: ServerId, notification: &Notification, core: &Core) -> Result<(), Reason> {
+        let is_connecting = matches!(self.stage, Stage::Connecting { .. });
+        let has_moved_on = notification.state == ServerState::Looking && notification.election_epoch > core.vote_round;
+        if from == self.leader && is_connecting && has_moved_on { Err(Reason::LeaderLost) } else { Ok(()) }
+    }
+
+    // Connecting.
+
+    fn tick(&mut self, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+        if let Stage::Connecting { retry_at_ms } = self.stage {
+            if self.now_ms - self.began_ms > CONNECT_LIMIT_MS.min(core.timing.init_limit_ms()) {
+                return Err(Reason::LeaderLost);
+            }
+            if retry_at_ms.is_some_and(|retry_at_ms| self.now_ms >= retry_at_ms) {
+                self.link = core.new_link();
+                self.stage = Stage::Connecting { retry_at_ms: None };
+                outputs.push(Output::ConnectLeader { link: self.link, leader: self.leader });
+            }
+        } else if self.now_ms - self.heard_ms > self.silence_limit_ms(core) {
+            return Err(Reason::LeaderSilent);
+        }
+        Ok(())
+    }
+
+    fn disconnected(&mut self, core: &Core) -> Result<(), Reason> {
+        // Whoever cannot be reached on the election port either is gone.
+        let may_retry = matches!(self.stage, Stage::Connecting { retry_at_ms: None }) && !core.unreachable.contains(&self.leader);
+        if !may_retry {
+            return Err(Reason::LeaderLost);
+        }
+        self.stage = Stage::Connecting { retry_at_ms: Some(self.now_ms + core.timing.connect_retry_ms) };
+        Ok(())
+    }
+
+    fn connected(&mut self, core: &Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+        if !matches!(self.stage, Stage::Connecting { retry_at_ms: None }) {
+            return Ok(());
+        }
+        let info = Introduction {
+            accepted_epoch: core.accepted_epoch,
+            sid: Some(core.own),
+            config_version: core.membership.committed().version,
+            is_paddock: true,
+        };
+        let packet = if self.is_observer { Packet::ObserverInfo(info) } else { Packet::FollowerInfo(info) };
+        self.send(packet, outputs);
+        self.stage = Stage::Registered;
+        self.heard_ms = self.now_ms;
+        Ok(())
+    }
+
+    // Discovery.
+
+    fn packet(&mut self, packet: Packet, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+        match (self.stage, packet) {
+            (Stage::Promising | Stage::Replacing { .. }, packet) => {
+                if self.held.len() >= HELD_COUNT_MAX {
+                    return Err(Reason::LeaderMisbehaved);
+                }
+                self.held.push_back(packet);
+                Ok(())
+            }
+            (Stage::Registered, Packet::LeaderInfo { epoch, is_paddock, .. }) => self.leader_info(epoch, is_paddock, core, outputs),
+            (Stage::Promised, Packet::Diff { .. }) if !self.needs_snapshot => {
+                // What was logged is a beginning of the leader's history. The zxid of the packet is informative only (ZOOKEEPER-2355).
+                self.collect(SyncMode::Diff, core, outputs)
+            }
+            (Stage::Promised, Packet::Trunc { zxid }) if !self.needs_snapshot => self.truncate(zxid, core, outputs),
+            (Stage::Promised, Packet::Snap { zxid }) if zxid >= core.committed => {
+                self.stage = Stage::Replacing { snap: Some(zxid) };
+                Ok(())
+            }
+            (Stage::Collecting | Stage::Persisting { .. } | Stage::Adopting | Stage::Adopted, packet) => {
+                self.synchronizing(packet, core, outputs)
+            }
+            (Stage::Serving, packet) => self.serving(packet, core, outputs),
+            _ => Err(Reason::LeaderMisbehaved),
+        }
+    }
+
+    fn leader_info(&mut self, epoch: Epoch, is_paddock: bool, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+        if epoch < core.accepted_epoch {
+            return Err(Reason::EpochTooOld);
+        }
+        self.epoch = epoch;
+        self.is_paddock = is_paddock;
+        if epoch > core.accepted_epoch {
+            self.stage = Stage::Promising;
+            core.store_accepted_epoch(epoch, outputs);
+        } else {
+            // It was promised before, perhaps to another leader: this promise must not count again.
+            self.promise(None, core, outputs);
+        }
+        Ok(())
+    }
+
+    fn promise(&mut self, current_epoch: Option<Epoch>, core: &mut Core, outputs: &mut Vec<Output>) {
+        // Only an answer that does not count may tell less than there is (quorum-protocol.md §6.3-2): it asks for a snapshot.
+        self.needs_snapshot = current_epoch.is_none() && core.untruncatable == Some(self.epoch);
+        let last_zxid = match (self.needs_snapshot, self.is_paddock) {
+            (true, true) => UNINITIALIZED,
+            (true, false) => Zxid::ZERO,
+            _ => core.last_zxid(),
+        };
+        self.send(Packet::AckEpoch { last_zxid, current_epoch }, outputs);
+        outputs.push(Output::Role(RoleChange::Discovered { epoch: self.epoch, took_ms: self.now_ms - self.began_ms }));
+        self.began_ms = self.now_ms;
+        self.stage = Stage::Promised;
+    }
+
+    // Synchronization.
+
+    fn truncate(&mut self, to: Zxid, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+        if to < core.committed || to > core.history.last() {
+            return Err(Reason::LeaderMisbehaved);
+        }
+        self.mode = SyncMode::Trunc;
+        self.stage = Stage::Replacing { snap: None };
+        core.truncate(to, outputs);
+        Ok(())
+    }
+
+    fn snapshot_received(&mut self, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+        let Stage::Replacing { snap: Some(zxid) } = self.stage else { return Err(Reason::LeaderMisbehaved) };
+        self.heard_ms = self.now_ms;
+        self.mode = SyncMode::Snap;
+        self.stage = Stage::Replacing { snap: None };
+        core.install_snapshot(zxid, outputs);
+        Ok(())
+    }
+
+    /// The history on disk is the one that the leader meant: go on with what came meanwhile.
+    fn replaced(&mut self, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+        // An operation of an earlier role may end in this one, which has not begun with its own: it began when all was quiet.
+        assert!(matches!(self.stage, Stage::Replacing { snap: None }), "only a replacement that was asked for ends");
+        self.collect(self.mode, core, outputs)
+    }
+
+    fn collect(&mut self, mode: SyncMode, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+        self.mode = mode;
+        core.deliver_up_to(core.history.last(), outputs);
+        self.acked = core.history.last().max(self.epoch.zxid());
+        self.stage = Stage::Collecting;
+        self.release_held(core, outputs)
+    }
+
+    fn release_held(&mut self, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+        while let Some(packet) = self.held.pop_front() {
+            self.packet(packet, core, outputs)?;
+        }
+        Ok(())
+    }
+
+    fn synchronizing(&mut self, packet: Packet, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+        match packet {
+            Packet::Proposal { zxid, payload } => self.proposal(zxid, payload, core, outputs),
+            Packet::Commit { zxid } => self.commit(zxid, core, outputs),
+            Packet::Inform { zxid, payload } => {
+                self.proposal(zxid, payload, core, outputs)?;
+                self.commit(zxid, core, outputs)
+            }
+            Packet::NewLeader { epoch, .. } if self.stage == Stage::Collecting && epoch == self.epoch => {
+                self.stage = Stage::Persisting { until: core.history.last() };
+                self.persisted(core, outputs);
+                Ok(())
+            }
+            Packet::UpToDate if self.stage == Stage::Adopted => {
+                self.up_to_date(core, outputs);
+                Ok(())
+            }
+            // Before the ack of NEWLEADER no PING is answered: a Java leader takes the next packet for that ack.
+            Packet::Rider(_) | Packet::Unknown { .. } => Ok(()),
+            _ => Err(Reason::LeaderMisbehaved),
+        }
+    }
+
+    fn proposal(&mut self, zxid: Zxid, payload: Bytes, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+        let last = core.history.last();
+        if follows(last, zxid) {
+            core.append(zxid, payload, outputs);
+            return Ok(());
+        }
+        // A Java leader repeats what its fuzzy snapshot may hold already, and may give one zxid to two txns (U6): the second is nothing.
+        let is_repeated = zxid == last || (zxid < last && self.mode == SyncMode::Snap);
+        if is_repeated { Ok(()) } else { Err(Reason::LeaderMisbehaved) }
+    }
+
+    fn commit(&mut self, zxid: Zxid, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+        if zxid <= core.history.delivered() {
+            return Ok(());
+        }
+        let is_next = core.history.next_undelivered() == Some(zxid);
+        let covers_next = self.is_paddock && zxid <= core.history.last();
+        if !is_next && !covers_next {
+            return Err(Reason::LeaderMisbehaved);
+        }
+        core.deliver_up_to(zxid, outputs);
+        if self.is_serving() {
+            core.committed = core.history.delivered();
+        }
+        Ok(())
+    }
+
+    /// The log is durable further than before.
+    fn persisted(&mut self, core: &mut Core, outputs: &mut Vec<Output>) {
+        match self.stage {
+            Stage::Persisting { until } if core.persisted >= until => self.adopt(until, core, outputs),
+            Stage::Adopted | Stage::Serving => self.ack(core, outputs),
+            _ => {}
+        }
+    }
+
+    fn adopt(&mut self, until: Zxid, core: &mut Core, outputs: &mut Vec<Output>) {
+        self.stage = Stage::Adopting;
+        if core.current_epoch == self.epoch && !core.is_uninitialized {
+            self.adopted(core, outputs);
+        } else {
+            core.store_current_epoch(self.epoch, until, outputs);
+        }
+    }
+
+    /// History and epoch are durable.
+    fn adopted(&mut self, core: &mut Core, outputs: &mut Vec<Output>) {
+        assert_eq!(core.current_epoch, self.epoch, "the epoch is durable before NEWLEADER is acked");
+        self.stage = Stage::Adopted;
+        self.send(Packet::Ack { zxid: self.epoch.zxid() }, outputs);
+        self.acked = self.acked.max(core.history.delivered());
+        self.ack(core, outputs);
+    }
+
+    /// Acks what is durable of this epoch's proposals, behind the ack of NEWLEADER (ZOOKEEPER-4685).
+    fn ack(&mut self, core: &Core, outputs: &mut Vec<Output>) {
+        if self.is_observer || core.persisted <= self.acked {
+            return;
+        }
+        assert!(core.persisted <= core.history.last(), "nothing is acked that is not in the history");
+        if self.is_paddock {
+            self.send(Packet::Ack { zxid: core.persisted }, outputs);
+        } else {
+            (self.acked.next().0..=core.persisted.0).for_each(|zxid| self.send(Packet::Ack { zxid: Zxid(zxid) }, outputs));
+        }
+        self.acked = core.persisted;
+    }
+
+    fn up_to_date(&mut self, core: &mut Core, outputs: &mut Vec<Output>) {
+        self.send(Packet::Ack { zxid: self.epoch.zxid() }, outputs);
+        self.stage = Stage::Serving;
+        core.committed = core.history.delivered();
+        core.vote.peer_epoch = self.epoch;
+        let took_ms = self.now_ms - self.began_ms;
+        let (state, leader, epoch, mode) = (core.state, self.leader, self.epoch, Some(self.mode));
+        outputs.push(Output::Role(RoleChange::Serving { state, leader, epoch, mode, took_ms }));
+    }
+
+    // Broadcast.
+
+    fn serving(&mut self, packet: Packet, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+        match packet {
+            Packet::Proposal { .. } | Packet::Commit { .. } if self.is_observer => Ok(()),
+            Packet::Proposal { zxid, payload } => self.proposal(zxid, payload, core, outputs),
+            Packet::Commit { zxid } => self.commit(zxid, core, outputs),
+            Packet::Inform { zxid, payload } => {
+                self.proposal(zxid, payload, core, outputs)?;
+                self.commit(zxid, core, outputs)
+            }
+            Packet::Rider(rider) => {
+                outputs.push(Output::FromLeader(rider));
+                Ok(())
+            }
+            // Neither side sends the rest to a learner that serves; a later release may send what is not known here.
+            Packet::UpToDate | Packet::Unknown { .. } => Ok(()),
+            _ => Err(Reason::LeaderMisbehaved),
+        }
+    }
+}
+
+/// The answer to a PING: its zxid, and `data`, the sessions that were heard of (never null).
+#[must_use]
+pub fn answer_ping(ping: &Rider, data: Bytes) -> Rider {
+    Rider { kind: RiderKind::Ping, zxid: ping.zxid, data: Some(data), authinfo: ping.authinfo.clone() }
+}
