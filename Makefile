@@ -3,6 +3,7 @@
 # make kills  kills a server under load 300 times and checks every history (20 minutes)
 # make soak   2,000 sessions with churn and faults for SOAK_SECONDS (1800): flat memory, nothing left
 # make fuzz   every fuzz target for FUZZ_SECONDS (900) under libFuzzer
+# make sim    SEEDS (20,000) fresh seeds of the simulation of ensembles of ordering cores
 # make power-cuts  builds a million images of what a power cut could leave, and recovers each
 # make mistakes    makes deliberate mistakes in a copy of the tree: the tests must catch each
 # make bench  criterion benches of the hot rooms; BENCH="--bench tree look-up" runs some of them
@@ -13,10 +14,11 @@ PADDOCK = target/release/paddock
 
 # Images in each of the three power-cut tests of the long target.
 POWER_CUT_IMAGES ?= 400000
+SEEDS ?= 20000
 BENCH ?=
 SIDE_BY_SIDE ?=
 
-.PHONY: run test bench side-by-side power-cuts mistakes build format lint unit docs compat differential-long kills soak fuzz fuzz-corpus fmt clean
+.PHONY: run test sim bench side-by-side power-cuts mistakes build format lint unit docs compat differential-long kills soak fuzz fuzz-corpus fmt clean
 
 build:
 	$(CARGO) build --release --locked
@@ -59,6 +61,9 @@ fuzz:
 
 fuzz-corpus:
 	$(CARGO) run --locked -p paddock-fuzz --example corpus
+
+sim:
+	SIM_SEEDS=$(SEEDS) $(CARGO) test --release --locked --test sim -- --nocapture
 
 power-cuts:
 	POWER_CUT_IMAGES=$(POWER_CUT_IMAGES) $(CARGO) test --release --locked --test recovery power_cuts -- --nocapture

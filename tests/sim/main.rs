@@ -1,0 +1,124 @@
+//! Simulation of the ordering core: N servers, one seed, every fault there is, and the published invariants at every step.
+//!
+//! `SIM_SEEDS=20000 cargo test --release --test sim` runs so many fresh seeds; `SIM_SEED=7 SIM_TRACE=1 cargo test --test sim -- --nocapture`
+//! runs one and tells everything.
+
+mod checkers;
+mod disk;
+mod faults;
+mod network;
+mod random;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use faults::Faults;
+use world::{Event, World};
+
+/// Always run, whatever the environment says: those that found something once, and the first ones.
+const FIXED_SEEDS: u64 = 200;
+/// Faults strike for this time, ms.
+const FAULTS_MS: i64 = 4000;
+
+/// One run. Panics when an invariant is broken; returns how many events there were, and how many txns.
+fn run(seed: u64, trace: bool) -> (u64, usize) {
+    let mut world = World::new(seed, trace);
+    let faults = Faults::new(&mut world.random);
+    world.after(400, Event::Fault);
+    while let Some(event) = world.run_until(FAULTS_MS) {
+        assert!(matches!(event, Event::Fault), "only faults come out");
+        faults.strike(&mut world);
+    }
+    recover(&mut world);
+    (world.event_count, world.checkers.committed().len())
+}
+
+/// Faults are over. Within a bound everybody serves the same epoch, goes on committing, and has the same history.
+fn recover(world: &mut World) {
+    world.say(|| "faults are over".to_owned());
+    faults::heal(world);
+    for node in 0..world.nodes.len() {
+        world.nodes[node].disk_max_ms = 3;
+        world.restart(node);
+    }
+    // A leader that waits for a quorum, its election, discovery and synchronization, twice over.
+    let deadline = world.now + 8 * world.init_limit_ms();
+    let committed = world.checkers.committed().len();
+    while world.now < deadline {
+        let until = world.now + 50;
+        while world.run_until(until).is_some() {}
+        if world.checkers.committed().len() > committed && world.is_serving() {
+            world.stop_workload();
+            break;
+        }
+    }
+    assert!(
+        world.checkers.committed().len() > committed,
+        "Liveness: nothing is committed {} ms after the last fault",
+        8 * world.init_limit_ms()
+    );
+    while world.now < deadline && !world.is_at_rest() {
+        let until = world.now + 50;
+        while world.run_until(until).is_some() {}
+    }
+    assert!(
+        world.is_at_rest(),
+        "Liveness: not everybody serves {} ms after the last fault: {}",
+        8 * world.init_limit_ms(),
+        world.describe()
+    );
+    for node in 0..world.nodes.len() {
+        world.checkers.at_rest(node, &world.nodes[node].state);
+    }
+}
+
+fn environment(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number")))
+}
+
+#[test]
+fn invariants_hold_under_every_fault() {
+    if let Some(seed) = environment("SIM_SEED") {
+        let (events, txns) = run(seed, environment("SIM_TRACE").is_some());
+        println!("seed {seed}: {events} events, {txns} txns");
+        return;
+    }
+    let fresh = environment("SIM_SEEDS").unwrap_or(0);
+    let first = environment("SIM_FIRST").unwrap_or_else(fresh_start);
+    let seeds = (0..FIXED_SEEDS).chain((0..fresh).map(|index| first.wrapping_add(index)));
+    let (started, mut events, mut txns, mut count) = (Instant::now(), 0, 0, 0);
+    let mut failed = Vec::new();
+    for seed in seeds {
+        match catch_unwind(AssertUnwindSafe(|| run(seed, false))) {
+            Ok((seed_events, seed_txns)) => {
+                events += seed_events;
+                txns += seed_txns;
+            }
+            Err(_) => {
+                println!("seed {seed} failed; replay it with: SIM_SEED={seed} SIM_TRACE=1 cargo test --test sim -- --nocapture");
+                failed.push(seed);
+                if failed.len() >= 10 {
+                    break;
+                }
+            }
+        }
+        count += 1;
+    }
+    let rate = f64::from(count) / started.elapsed().as_secs_f64();
+    println!("{count} seeds, {events} events, {txns} txns, {rate:.0} seeds per second");
+    assert!(failed.is_empty(), "seeds that broke an invariant: {failed:?}");
+}
+
+/// Where fresh seeds begin: another place each time.
+fn fresh_start() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one("seed") >> 16
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for seed in 0..5 {
+        assert_eq!(run(seed, false), run(seed, false), "seed {seed}");
+    }
+}
