@@ -20,6 +20,7 @@ use paddock::tree::acl::{AclList, Identity};
 use paddock::tree::apply::Applied;
 use paddock::tree::data_tree::DataTree;
 use paddock::tree::watch::{EventType, Watcher, modes};
+use paddock::zab;
 
 use crate::check::{create, multi, open_acl, set_data, tree};
 use crate::choices::Choices;
@@ -68,6 +69,10 @@ impl Effects for World {
     fn append(&mut self, zxid: Zxid, payload: Bytes) {
         assert_eq!(zxid, self.log.last().map_or(Zxid(1), |(last, _)| last.next()), "the log has no gaps");
         self.log.push((zxid, payload));
+    }
+
+    fn carry_out(&mut self, output: zab::Output) {
+        panic!("a server without an ensemble asks for nothing else: {output:?}");
     }
 
     fn reply(&mut self, view: &mut View<'_>, connection: ConnectionId, xid: i32, applied: &Applied<'_>) {
@@ -211,7 +216,7 @@ impl Scenario {
         let behind = self.world.log.len() - self.persisted;
         self.persisted += behind.min(choices.below(8) + 1);
         if let Some((zxid, _)) = self.persisted.checked_sub(1).and_then(|last| self.world.log.get(last)) {
-            self.waiting.push(Input::Persisted(*zxid));
+            self.waiting.push(Input::Zab(zab::Input::Persisted(*zxid)));
         }
     }
 
@@ -261,7 +266,7 @@ impl Scenario {
         while let Some(&(zxid, _)) = self.world.log.last()
             && self.replica.outstanding_count() > 0
         {
-            self.waiting.push(Input::Persisted(zxid));
+            self.waiting.push(Input::Zab(zab::Input::Persisted(zxid)));
             self.turn();
         }
         assert!(self.world.owed.values().all(VecDeque::is_empty), "every request is answered: {:?}", self.world.owed);

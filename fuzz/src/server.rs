@@ -21,6 +21,7 @@ use paddock::tree::acl::AclList;
 use paddock::tree::apply::Applied;
 use paddock::tree::data_tree::DataTree;
 use paddock::tree::watch::{EventType, Watcher};
+use paddock::zab;
 use parking_lot::Mutex;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -74,6 +75,10 @@ impl Effects for Turn<'_> {
         self.appended = Some(zxid);
     }
 
+    fn carry_out(&mut self, output: zab::Output) {
+        panic!("a server without an ensemble asks for nothing else: {output:?}");
+    }
+
     fn reply(&mut self, view: &mut View<'_>, connection: ConnectionId, xid: i32, applied: &Applied<'_>) {
         let (now_ms, mut done) = (self.now_ms, std::mem::take(&mut self.done));
         self.with(connection, |connection| connection.complete_write(view, xid, applied, now_ms, &mut done));
@@ -125,7 +130,7 @@ impl Inbox for Bench {
                 replica.handle(now, inputs, &mut turn);
                 self.stats.add_done(&turn.done);
                 touched.append(&mut turn.touched);
-                self.inbox.lock().extend(turn.appended.map(Input::Persisted));
+                self.inbox.lock().extend(turn.appended.map(|zxid| Input::Zab(zab::Input::Persisted(zxid))));
             }
         }
         touched.iter().for_each(|connection| connection.flush());

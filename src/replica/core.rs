@@ -27,7 +27,7 @@ use crate::tree::data_tree::DataTree;
 use crate::tree::digest::DIGEST_VERSION;
 use crate::tree::snapshot_walk::SnapshotStart;
 use crate::tree::watch::WatchAccess;
-use crate::zab::{self, Configuration, HistoryLimits, Membership, Output, Recovered, Settings, Timing, Zab};
+use crate::zab::{Configuration, HistoryLimits, Membership, Output, Recovered, Settings, Timing, Zab};
 
 /// What a replica is told at its start.
 #[derive(Clone, Debug)]
@@ -131,6 +131,14 @@ impl Replica {
         }
     }
 
+    /// The state that the disk holds after a truncation or the installation of a snapshot, before the input that says so. No client is
+    /// served then. Each session has its whole timeout from now.
+    pub fn reload(&mut self, (tree, sessions): (DataTree, Vec<(SessionId, i32)>), now: Now) {
+        self.overlay.reset(tree.digest());
+        self.sessions.reload(&sessions, now.monotonic_ms);
+        *self.shared.tree.write() = tree;
+    }
+
     /// The sessions.
     #[must_use]
     pub fn sessions(&self) -> &SessionTable {
@@ -163,7 +171,7 @@ impl Replica {
             match output {
                 Output::Append { zxid, payload } => effects.append(zxid, payload),
                 Output::Deliver { payload, .. } => delivered.push(payload),
-                other => unreachable!("a server without an ensemble has nobody to talk to: {other:?}"),
+                other => effects.carry_out(other),
             }
         }
         if !delivered.is_empty() {
@@ -193,7 +201,7 @@ impl Replica {
             }
             Input::Reap { path } => self.reap(tree, now, &path),
             Input::Tick => self.expire_sessions(tree, now, effects),
-            Input::Persisted(zxid) => self.zab.handle(zab::Input::Persisted(zxid), now.monotonic_ms, &mut self.outputs),
+            Input::Zab(input) => self.zab.handle(input, now.monotonic_ms, &mut self.outputs),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::tree::acl::AclList;
 use crate::tree::apply::Applied;
 use crate::tree::data_tree::DataTree;
 use crate::tree::watch::{EventType, WatchAccess, Watcher};
+use crate::zab;
 
 /// The applied state at the moment of an effect. The tree is locked as long as it lives.
 pub struct View<'a> {
@@ -21,8 +22,12 @@ pub struct View<'a> {
 
 /// The world. Effects come in the order in which they must be seen: an event before every reply that reflects its txn.
 pub trait Effects {
-    /// Append to the log. When it is durable the replica is told by `Input::Persisted`.
+    /// Append to the log. When it is durable the replica is told by `zab::Input::Persisted`.
     fn append(&mut self, zxid: Zxid, payload: Bytes);
+
+    /// What the ordering core asks of the disk and of the network, and its changes of role; `zab::Output` says of each what answers it.
+    /// It comes in the same order as what is to be appended. Appends, deliveries and riders do not come this way.
+    fn carry_out(&mut self, output: zab::Output);
 
     /// A write is done. The reads of that connection that waited behind it are due now, before the next txn is applied.
     fn reply(&mut self, view: &mut View<'_>, connection: ConnectionId, xid: i32, applied: &Applied<'_>);

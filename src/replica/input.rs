@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::ids::{ConnectionId, SessionId, Zxid};
+use crate::ids::{ConnectionId, SessionId};
 use crate::proto::op_code::OpCode;
 use crate::session::SessionCell;
 use crate::tree::acl::Identity;
+use crate::zab;
 
 /// The time, given from outside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,6 +73,6 @@ pub enum Input {
     },
     /// Time has passed: sessions may have expired.
     Tick,
-    /// The log is durable up to here.
-    Persisted(Zxid),
+    /// What the ordering core has to hear: from the disk, from its peers, or that time has passed for it.
+    Zab(zab::Input),
 }

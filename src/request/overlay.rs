@@ -69,6 +69,14 @@ impl Overlay {
         Self { changes: VecDeque::new(), first: 0, newest: HashTable::new(), hasher, digest, undo: None }
     }
 
+    /// What was pending will never be applied. `digest` is the tree's.
+    pub fn reset(&mut self, digest: u64) {
+        self.first += self.changes.len() as u64;
+        self.changes.clear();
+        self.newest.clear();
+        (self.digest, self.undo) = (digest, None);
+    }
+
     /// The digest of the tree after everything pending.
     #[must_use]
     pub fn digest(&self) -> u64 {

@@ -13,6 +13,7 @@ use crate::session::SessionCell;
 use crate::tree::acl::AclList;
 use crate::tree::apply::Applied;
 use crate::tree::watch::{EventType, Watcher};
+use crate::zab;
 
 /// The effects of a turn that are not carried out yet.
 pub(super) struct Execute<'a> {
@@ -53,6 +54,10 @@ impl<'a> Execute<'a> {
 impl Effects for Execute<'_> {
     fn append(&mut self, zxid: Zxid, payload: Bytes) {
         self.appended.push((zxid, payload));
+    }
+
+    fn carry_out(&mut self, output: zab::Output) {
+        unreachable!("a server without an ensemble has nobody to talk to: {output:?}");
     }
 
     fn reply(&mut self, view: &mut View<'_>, connection: ConnectionId, xid: i32, applied: &Applied<'_>) {

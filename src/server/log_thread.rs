@@ -11,6 +11,7 @@ use super::snapshots::Snapshots;
 use crate::ids::Zxid;
 use crate::replica::Input;
 use crate::storage::StorageError;
+use crate::zab;
 
 /// The mark beside the log is synced this often at most, and this long after the last batch at the latest.
 const MARK_INTERVAL: Duration = Duration::from_secs(1);
@@ -26,7 +27,7 @@ pub(super) fn run(node: &Arc<Node>, journal: &mut Journal, snapshots: &Snapshots
             tracing::warn!(took_ms, "fsync-ing the write ahead log took long, which will adversely affect operation latency");
         }
         if let Some(written) = written {
-            node.submit(vec![Input::Persisted(written.last)]);
+            node.submit(vec![Input::Zab(zab::Input::Persisted(written.last))]);
             if written.is_snapshot_due {
                 snapshots.start(node);
             }

@@ -33,6 +33,11 @@ impl ExpiryQueue {
         self.buckets.entry(self.bucket(deadline_ms)).or_default().push(session);
     }
 
+    /// Nobody is looked at any more.
+    pub fn clear(&mut self) {
+        self.buckets.clear();
+    }
+
     /// The sessions to look at now.
     pub fn due(&mut self, now_ms: i64) -> Vec<SessionId> {
         let later = self.buckets.split_off(&(now_ms + 1));

@@ -76,6 +76,15 @@ impl SessionTable {
         self.sessions.get_mut(&id).expect("it is tracked by now").is_created = true;
     }
 
+    /// Forgets all sessions and has these instead, each created and with its whole timeout from `now_ms` on.
+    pub fn reload(&mut self, sessions: &[(SessionId, i32)], now_ms: i64) {
+        self.sessions.clear();
+        self.expiry.clear();
+        for &(session, timeout_ms) in sessions {
+            self.created(session, timeout_ms, now_ms);
+        }
+    }
+
     /// A session has ended.
     pub fn remove(&mut self, id: SessionId) -> Option<ConnectionId> {
         self.sessions.remove(&id).and_then(|entry| entry.connection)

@@ -16,6 +16,7 @@ use paddock::storage::{Compression, Directories, FileSystem, StorageError, TxnLo
 use paddock::tree::acl::{AclList, Identity};
 use paddock::tree::apply::Applied;
 use paddock::tree::watch::{EventType, Watcher};
+use paddock::zab;
 
 use super::history::{History, RULES, State};
 use super::random::{Random, write};
@@ -84,6 +85,9 @@ impl Effects for Sink<'_> {
     fn append(&mut self, zxid: Zxid, payload: Bytes) {
         self.history.push(zxid, &payload);
         self.appended.push((zxid, payload));
+    }
+    fn carry_out(&mut self, output: zab::Output) {
+        panic!("a server without an ensemble asks for nothing else: {output:?}");
     }
     fn reply(&mut self, _: &mut View<'_>, _: ConnectionId, _: i32, _: &Applied<'_>) {}
     fn event(&mut self, _: &[Watcher], _: Zxid, _: EventType, _: &str, _: &AclList) {}
@@ -206,7 +210,7 @@ impl Server {
     pub fn log(&mut self, history: &mut History) -> Result<Option<Zxid>, StorageError> {
         let batch = std::mem::take(&mut self.waiting);
         let Some(written) = self.journal.write(&batch, || 0)? else { return Ok(None) };
-        self.handle(vec![Input::Persisted(written.last)], history);
+        self.handle(vec![Input::Zab(zab::Input::Persisted(written.last))], history);
         if written.is_snapshot_due && self.snapshot.is_none() {
             // A snapshot that fails is told to the operator; the server goes on.
             let _ = self.begin_snapshot();
