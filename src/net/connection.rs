@@ -69,6 +69,8 @@ pub(super) struct State {
     pub(super) stats: ConnectionStats,
     /// The task found a limit reached and waits to be woken when there is room.
     pub(super) is_paused: bool,
+    /// Neither the table nor the watches know this connection any more.
+    has_left: bool,
 }
 
 /// One client connection.
@@ -94,6 +96,7 @@ impl Connection {
             read_only_byte: false,
             stats: ConnectionStats::new(established_ms),
             is_paused: false,
+            has_left: false,
         };
         Self { id, address, writer, wake: Notify::new(), state: Mutex::new(state), context }
     }
@@ -160,10 +163,21 @@ impl Connection {
         self.wake.notify_one();
     }
 
-    /// Closes at once, without a word.
+    /// Closes at once, without a word. Whoever calls it under no lock calls [`Self::leave`] next.
     pub fn close(&self) {
         self.state.lock().phase = Phase::Closed;
         self.wake.notify_one();
+    }
+
+    /// Takes a closed connection out of the table and its watches out of theirs, if that is not done yet: nobody sees it from then on.
+    pub fn leave(&self) {
+        let has_left = std::mem::replace(&mut self.state.lock().has_left, true);
+        if has_left {
+            return;
+        }
+        let _tree = self.context.shared.tree.read();
+        self.context.shared.watches.lock().remove_watcher(self.id.slot);
+        self.context.table.remove(self.id, self.address.ip());
     }
 
     /// A write is done at `now_ms` of the monotonic clock: queues its reply, then answers the reads that waited behind it.

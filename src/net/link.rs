@@ -162,11 +162,7 @@ fn end(connection: &Connection) {
     let context = &connection.context;
     context.stats.end(writes);
     context.end_large(large);
-    {
-        let _tree = context.shared.tree.read();
-        context.shared.watches.lock().remove_watcher(connection.id().slot);
-        context.table.remove(connection.id(), connection.address().ip());
-    }
+    connection.leave();
     if let Some(session) = session {
         context.inbox.submit(vec![Input::Disconnected { connection: connection.id(), session }]);
     }

@@ -20,6 +20,8 @@ pub(super) struct Execute<'a> {
     node: &'a Node,
     appended: Vec<(Zxid, Bytes)>,
     touched: Vec<Arc<Connection>>,
+    closed: Vec<Arc<Connection>>,
+    opened: Vec<(ConnectionId, Arc<SessionCell>)>,
     now_ms: i64,
     done: Done,
 }
@@ -27,13 +29,18 @@ pub(super) struct Execute<'a> {
 impl<'a> Execute<'a> {
     /// `now_ms` is the time of the turn by the monotonic clock.
     pub(super) fn new(node: &'a Node, now_ms: i64) -> Self {
-        Self { node, appended: Vec::new(), touched: Vec::new(), now_ms, done: Done::default() }
+        Self { node, appended: Vec::new(), touched: Vec::new(), closed: Vec::new(), opened: Vec::new(), now_ms, done: Done::default() }
     }
 
     /// Hands the appends to the log thread; gives the connections that have something to write, each once.
     pub(super) fn finish(mut self, touched: &mut Vec<Arc<Connection>>) {
         self.node.append(std::mem::take(&mut self.appended));
         self.node.stats.add_done(&self.done);
+        // Whoever takes a session over is told when its old connection is out of everybody's sight.
+        self.closed.iter().for_each(|connection| connection.leave());
+        for (connection, session) in std::mem::take(&mut self.opened) {
+            self.with(connection, |connection| connection.opened(session));
+        }
         self.touched.sort_unstable_by_key(|connection| connection.id());
         self.touched.dedup_by_key(|connection| connection.id());
         touched.append(&mut self.touched);
@@ -78,7 +85,7 @@ impl Effects for Execute<'_> {
     }
 
     fn session_opened(&mut self, connection: ConnectionId, session: Arc<SessionCell>) {
-        self.with(connection, |connection| connection.opened(session));
+        self.opened.push((connection, session));
     }
 
     fn session_refused(&mut self, connection: ConnectionId) {
@@ -86,7 +93,10 @@ impl Effects for Execute<'_> {
     }
 
     fn close(&mut self, connection: ConnectionId) {
-        self.with(connection, Connection::close);
+        if let Some(connection) = self.node.table.get(connection) {
+            connection.close();
+            self.closed.push(connection);
+        }
     }
 
     fn session_expired(&mut self, session: &SessionCell) {
