@@ -7,7 +7,7 @@ const SASL: &str = "has no effect: SASL is not served by this version; clients a
 const HTTP: &str = "has no effect: the HTTP port of the AdminServer and of metrics is not served by this version and stays closed";
 const GROUP_COMMIT: &str = "has no effect here: whatever waits is made durable together, and nothing waits for more to come";
 const NO_QUEUE: &str = "has no effect here: a connection over the limit is not read, so no request grows old in a queue";
-const DISK_RECORDS: &str = "has no effect here: records on disk are bounded by their own format";
+const ALL_ADDRESSES: &str = "has no effect here: all addresses of a server are tried at once, and unanswered data breaks a connection";
 const AUDIT: &str = "has no effect: this version writes no audit log";
 
 const TABLE: &[(&str, &[&str])] = &[
@@ -69,27 +69,16 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         ENSEMBLE,
         &[
-            "initLimit",
-            "syncLimit",
-            "connectToLearnerMasterLimit",
             "electionAlg",
-            "quorumListenOnAllIPs",
             "peerType",
             "syncEnabled",
             "observerMasterPort",
             "localSessionsEnabled",
             "localSessionsUpgradingEnabled",
-            "multiAddress.enabled",
-            "multiAddress.reachabilityCheckEnabled",
-            "multiAddress.reachabilityCheckTimeoutMs",
             "oraclePath",
             "leaderServes",
-            "cnxTimeout",
-            "quorumCnxnTimeoutMs",
-            "electionPortBindRetry",
             "fastleader.minNotificationInterval",
             "fastleader.maxNotificationInterval",
-            "leaderConnectDelayDuringRetryMs",
             "leader.maxTimeToWaitForEpoch",
             "leader.maxConcurrentSnapSyncs",
             "leader.maxConcurrentDiffSyncs",
@@ -102,7 +91,6 @@ const TABLE: &[(&str, &[&str])] = &[
             "observer.reconnectDelayMs",
             "observer.election.DelayMs",
             "observerMaster.sizeLimit",
-            "tcpKeepAlive",
             "commitLogCount",
             "snapshotSizeFactor",
             "forceSnapshotSync",
@@ -163,7 +151,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "throttledOpWaitTime",
         ],
     ),
-    (DISK_RECORDS, &["jute.maxbuffer.extrasize"]),
+    (ALL_ADDRESSES, &["multiAddress.reachabilityCheckEnabled", "multiAddress.reachabilityCheckTimeoutMs"]),
     (HTTP, &["IPAuthenticationProvider.usexforwardedfor"]),
     (AUDIT, &["audit.impl.class"]),
 ];

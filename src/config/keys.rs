@@ -8,7 +8,7 @@ use super::values::{
 
 /// Sets the key; `None` when it is not one of these.
 pub(super) fn set(settings: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
-    let groups = [set_parser_key, set_storage, set_limits, set_throttles, set_tree, set_auth];
+    let groups = [set_parser_key, set_peers, set_storage, set_limits, set_throttles, set_tree, set_auth];
     groups.iter().find_map(|group| group(settings, key, value))
 }
 
@@ -31,6 +31,27 @@ fn set_parser_key(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
         "autopurge.purgeInterval" => put(&mut s.storage.autopurge_purge_interval_hours, strict(value, i32::MIN, i32::MAX).map(positive)),
         "standaloneEnabled" => put(&mut s.ensemble.standalone_enabled, strict_bool(value)),
         "reconfigEnabled" => put(&mut s.ensemble.reconfig_enabled, strict_bool(value)),
+        _ => return None,
+    })
+}
+
+/// The links between servers.
+fn set_peers(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
+    let (ensemble, peers) = (&mut s.ensemble, &mut s.peers);
+    let ticks = |value| strict(value, 0, i32::MAX).map(i32::unsigned_abs);
+    Some(match key {
+        "initLimit" => put(&mut ensemble.init_limit_ticks, ticks(value)),
+        "syncLimit" => put(&mut ensemble.sync_limit_ticks, ticks(value)),
+        "connectToLearnerMasterLimit" => put(&mut peers.connect_to_leader_limit_ticks, strict(value, 0, i32::MAX).map(positive)),
+        "quorumListenOnAllIPs" => put(&mut peers.listens_on_all_ips, strict_bool(value)),
+        "multiAddress.enabled" => put(&mut peers.multi_address_enabled, strict_bool(value)),
+        "cnxTimeout" => keep(&mut peers.connect_timeout_ms, decode(value, 1, i32::MAX.into()).map(i64::unsigned_abs)),
+        "quorumCnxnTimeoutMs" => {
+            keep(&mut peers.handshake_timeout_ms, decode_u32_or_off(value).map(|timeout_ms| timeout_ms.map(u64::from)))
+        }
+        "electionPortBindRetry" => keep(&mut peers.election_port_bind_attempts, decode_u32(value, 0)),
+        "leaderConnectDelayDuringRetryMs" => keep(&mut peers.leader_connect_pause_ms, decode_u32(value, 0).map(u64::from)),
+        "tcpKeepAlive" => property_bool(&mut peers.tcp_keep_alive, value),
         _ => return None,
     })
 }
@@ -63,6 +84,7 @@ fn set_storage(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
 fn set_limits(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
     Some(match key {
         "jute.maxbuffer" => keep(&mut s.limits.jute_max_buffer_bytes, decode_u32(value, 1)),
+        "jute.maxbuffer.extrasize" => keep(&mut s.limits.jute_max_buffer_extra_bytes, decode_u32(value, 0).map(Some)),
         "globalOutstandingLimit" => keep(&mut s.limits.global_outstanding_limit, decode_u32(value, 0)),
         "largeRequestMaxBytes" => keep(&mut s.limits.large_request_max_bytes, decode_u64(value)),
         "largeRequestThreshold" => keep(&mut s.limits.large_request_threshold_bytes, decode_u32_or_off(value)),

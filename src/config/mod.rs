@@ -12,7 +12,7 @@ mod values;
 mod zoo_cfg;
 
 pub use error::{ConfigError, Problem, Reason};
-pub use members::{Member, MemberError, Members};
+pub use members::{HostPort, Member, MemberAddress, MemberError, Members, Role};
 pub use notice::{Level, Notice, Origin};
 pub use settings::*;
 pub use zoo_cfg::{Loaded, from_arguments, load};

@@ -7,12 +7,16 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::members::Members;
+
 /// Shortest accepted `tickTime`-derived default: a session lives at least this many ticks (`minSessionTimeout`).
 const MIN_SESSION_TICKS: i32 = 2;
 /// A session lives at most this many ticks when `maxSessionTimeout` is not set.
 const MAX_SESSION_TICKS: i32 = 20;
 /// `jute.maxbuffer` when nothing is set: 0xfffff bytes.
 pub const DEFAULT_JUTE_MAX_BUFFER_BYTES: u32 = 0xf_ffff;
+/// The least that `jute.maxbuffer.extrasize` can mean, bytes.
+const MIN_JUTE_MAX_BUFFER_EXTRA_BYTES: u32 = 1024;
 /// `tickTime` when zoo.cfg does not set it (`ZooKeeperServer.DEFAULT_TICK_TIME`), in milliseconds.
 pub const DEFAULT_TICK_TIME_MS: i32 = 3000;
 /// The lowest `autopurge.snapRetainCount` (`QuorumPeerConfig.MIN_SNAP_RETAIN_COUNT`).
@@ -41,6 +45,8 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// Switches that concern the server as a member of an ensemble.
     pub ensemble: EnsembleSettings,
+    /// The links to other servers.
+    pub peers: PeerLinkSettings,
 }
 
 /// Files: where they are, when they roll, how they are written.
@@ -143,12 +149,23 @@ impl SessionSettings {
 pub struct LimitSettings {
     /// `jute.maxbuffer`, default 0xfffff: the largest packet and the largest field that is accepted.
     pub jute_max_buffer_bytes: u32,
+    /// `jute.maxbuffer.extrasize`, default as much as `jute.maxbuffer`, at least 1024: what packets between servers may have beyond that.
+    pub jute_max_buffer_extra_bytes: Option<u32>,
     /// `globalOutstandingLimit`, default 1000: queued requests above which clients are not read.
     pub global_outstanding_limit: u32,
     /// `largeRequestMaxBytes`, default 104857600: sum of large requests in flight.
     pub large_request_max_bytes: u64,
     /// `largeRequestThreshold`, default off (`None`, 0 or less): size in bytes from which a request is large.
     pub large_request_threshold_bytes: Option<u32>,
+}
+
+impl LimitSettings {
+    /// The largest content of a packet between servers, bytes (`BinaryInputArchive.checkLength`).
+    #[must_use]
+    pub fn record_bytes_max(&self) -> usize {
+        let extra = self.jute_max_buffer_extra_bytes.unwrap_or(self.jute_max_buffer_bytes).max(MIN_JUTE_MAX_BUFFER_EXTRA_BYTES);
+        self.jute_max_buffer_bytes as usize + extra as usize
+    }
 }
 
 /// The request throttler (`request_throttle_*`).
@@ -282,6 +299,33 @@ pub struct EnsembleSettings {
     pub reconfig_enabled: bool,
     /// `readonlymode.enabled`, default false: serve reads when cut off from the quorum. Here it only adds `isro` to the whitelist.
     pub read_only_mode_enabled: bool,
+    /// The `server.N`, `group.G` and `weight.N` lines.
+    pub members: Members,
+    /// `initLimit`, without a default (0): ticks that a learner may take to connect and to synchronize.
+    pub init_limit_ticks: u32,
+    /// `syncLimit`, without a default (0): ticks after which a server that says nothing is given up.
+    pub sync_limit_ticks: u32,
+}
+
+/// The links to other servers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerLinkSettings {
+    /// `quorumListenOnAllIPs`, default false: the quorum and election ports are bound on every address of the machine.
+    pub listens_on_all_ips: bool,
+    /// `multiAddress.enabled`, default false: a server may have several addresses, and says so on the election port.
+    pub multi_address_enabled: bool,
+    /// `cnxTimeout`, default 5000: how long connecting to an election port may take.
+    pub connect_timeout_ms: u64,
+    /// `quorumCnxnTimeoutMs`, default syncLimit ticks (`None`, 0 or less): how long the handshake on the election port may take.
+    pub handshake_timeout_ms: Option<u64>,
+    /// `connectToLearnerMasterLimit`, default `initLimit` (`None`, 0): ticks that connecting to the leader may take.
+    pub connect_to_leader_limit_ticks: Option<u32>,
+    /// `leaderConnectDelayDuringRetryMs`, default 100: the longest pause between two attempts to connect to the leader.
+    pub leader_connect_pause_ms: u64,
+    /// `electionPortBindRetry`, default 3: attempts to bind the election port before the server gives up; 0 is without end.
+    pub election_port_bind_attempts: u32,
+    /// `tcpKeepAlive`, default false: keep-alive on sockets of the election port.
+    pub tcp_keep_alive: bool,
 }
 
 impl Settings {
@@ -299,6 +343,7 @@ impl Settings {
             auth: AuthSettings::default(),
             admin: AdminSettings::default(),
             ensemble: EnsembleSettings::default(),
+            peers: PeerLinkSettings::default(),
         }
     }
 
@@ -366,6 +411,7 @@ impl Default for LimitSettings {
     fn default() -> Self {
         Self {
             jute_max_buffer_bytes: DEFAULT_JUTE_MAX_BUFFER_BYTES,
+            jute_max_buffer_extra_bytes: None,
             global_outstanding_limit: 1000,
             large_request_max_bytes: 100 * 1024 * 1024,
             large_request_threshold_bytes: None,
@@ -417,6 +463,21 @@ impl Default for AuthSettings {
     }
 }
 
+impl Default for PeerLinkSettings {
+    fn default() -> Self {
+        Self {
+            listens_on_all_ips: false,
+            multi_address_enabled: false,
+            connect_timeout_ms: 5000,
+            handshake_timeout_ms: None,
+            connect_to_leader_limit_ticks: None,
+            leader_connect_pause_ms: 100,
+            election_port_bind_attempts: 3,
+            tcp_keep_alive: false,
+        }
+    }
+}
+
 impl Default for AdminSettings {
     fn default() -> Self {
         Self { four_letter_whitelist: FourLetterWhitelist::Only(["srvr".to_owned()].into()) }
@@ -425,6 +486,14 @@ impl Default for AdminSettings {
 
 impl Default for EnsembleSettings {
     fn default() -> Self {
-        Self { server_id: 0, standalone_enabled: true, reconfig_enabled: false, read_only_mode_enabled: false }
+        Self {
+            server_id: 0,
+            standalone_enabled: true,
+            reconfig_enabled: false,
+            read_only_mode_enabled: false,
+            members: Members::default(),
+            init_limit_ticks: 0,
+            sync_limit_ticks: 0,
+        }
     }
 }

@@ -169,9 +169,7 @@ impl Builder {
             "peerType" if !matches!(text.to_ascii_lowercase().as_str(), "participant" | "observer") => {
                 Some(Reason::NotOneOf { expected: "participant or observer" })
             }
-            "syncEnabled" | "quorumListenOnAllIPs" | "localSessionsEnabled" | "localSessionsUpgradingEnabled" | "portUnification" => {
-                strict_bool(text).err()
-            }
+            "syncEnabled" | "localSessionsEnabled" | "localSessionsUpgradingEnabled" | "portUnification" => strict_bool(text).err(),
             _ => None,
         }
     }
@@ -184,6 +182,7 @@ impl Builder {
         if self.settings.storage.data_log_dir == PathBuf::new() {
             self.settings.storage.data_log_dir = self.settings.storage.data_dir.clone();
         }
+        self.settings.ensemble.members = self.members;
         if self.problems.is_empty() {
             Ok(Loaded { settings: self.settings, notices: self.notices })
         } else {
@@ -271,7 +270,7 @@ fn protection(key: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::FourLetterWhitelist;
+    use crate::config::{FourLetterWhitelist, PeerLinkSettings};
 
     fn parsed(text: &str) -> Result<Loaded, ConfigError> {
         parse(text.as_bytes(), Path::new("zoo.cfg"), &[])
@@ -311,9 +310,13 @@ mod tests {
 
     #[test]
     fn a_key_without_effect_says_so() {
-        for line in
-            ["flushDelay=5", "maxBatchSize=9", "request_throttle_stall_time=7", "throttledOpWaitTime=1", "jute.maxbuffer.extrasize=5"]
-        {
+        for line in [
+            "flushDelay=5",
+            "maxBatchSize=9",
+            "request_throttle_stall_time=7",
+            "throttledOpWaitTime=1",
+            "multiAddress.reachabilityCheckEnabled=true",
+        ] {
             let notices = with(line).expect("accepted").notices;
             assert!(notices.len() == 1 && notices[0].text.starts_with("has no effect here: "), "{line}: {notices:?}");
         }
@@ -359,6 +362,33 @@ mod tests {
         assert!(with("server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2").is_err());
         assert!(with("server.1=a:1:2").is_ok());
         assert!(with("server.1=a:1:2\nstandaloneEnabled=false").is_err());
+    }
+
+    #[test]
+    fn keys_of_the_links_between_servers() {
+        let settings = with(
+            "server.1=a:1:2|b:3:4\nmultiAddress.enabled=true\ninitLimit=10\nsyncLimit=5\nquorumListenOnAllIPs=true\n\
+            cnxTimeout=100\nquorumCnxnTimeoutMs=-1\nelectionPortBindRetry=0\nleaderConnectDelayDuringRetryMs=7\ntcpKeepAlive=true\n\
+            connectToLearnerMasterLimit=0\njute.maxbuffer=5000\njute.maxbuffer.extrasize=10\n",
+        )
+        .expect("accepted")
+        .settings;
+        assert_eq!((settings.ensemble.init_limit_ticks, settings.ensemble.sync_limit_ticks), (10, 5));
+        assert_eq!(settings.ensemble.members.servers.len(), 1);
+        let peers = PeerLinkSettings {
+            listens_on_all_ips: true,
+            multi_address_enabled: true,
+            connect_timeout_ms: 100,
+            handshake_timeout_ms: None,
+            connect_to_leader_limit_ticks: None,
+            leader_connect_pause_ms: 7,
+            election_port_bind_attempts: 0,
+            tcp_keep_alive: true,
+        };
+        assert_eq!(settings.peers, peers);
+        assert_eq!(settings.limits.record_bytes_max(), 5000 + 1024);
+        assert_eq!(with("").expect("accepted").settings.limits.record_bytes_max(), 2 * 0xf_ffff);
+        assert!(with("quorumListenOnAllIPs=yes").is_err() && with("initLimit=-1").is_err());
     }
 
     #[test]
