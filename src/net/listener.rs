@@ -27,6 +27,11 @@ pub struct Listener {
 /// # Errors
 /// When the address cannot be bound.
 pub fn listen(address: SocketAddr, backlog: i32) -> io::Result<Listener> {
+    bind(address, backlog).map(|socket| Listener { socket })
+}
+
+/// Binds a port. An IPv6 wildcard takes IPv4 too.
+pub(super) fn bind(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
@@ -35,7 +40,7 @@ pub fn listen(address: SocketAddr, backlog: i32) -> io::Result<Listener> {
     socket.bind(&address.into())?;
     socket.listen(if backlog > 0 { backlog } else { BACKLOG_DEFAULT })?;
     socket.set_nonblocking(true)?;
-    Ok(Listener { socket: TcpListener::from_std(socket.into())? })
+    TcpListener::from_std(socket.into())
 }
 
 impl Listener {

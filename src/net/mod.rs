@@ -1,4 +1,5 @@
 //! Sockets of clients: listeners and connections. Bytes become whole requests, and replies become bytes. It decides nothing about znodes.
+//! Beside them, in `peers`, those between the servers of an ensemble.
 
 mod connection;
 mod connection_throttle;
@@ -7,6 +8,7 @@ mod handshake;
 mod link;
 mod listener;
 mod output;
+pub mod peers;
 mod stats;
 mod table;
 mod turn;
