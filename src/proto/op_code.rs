@@ -62,7 +62,7 @@ op_codes! {
 /// How the server treats a request of some op code (client-protocol.md §2.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OpKind {
-    /// Becomes a replicated txn.
+    /// Goes through the replica in the order of its session: becomes a replicated txn or, for sync, waits for the leader.
     Write,
     /// Answered from the applied tree, in the order of its session.
     Read,
@@ -77,8 +77,8 @@ impl OpCode {
     #[must_use]
     pub fn kind(self) -> OpKind {
         match self.0 {
-            1 | 2 | 5 | 7 | 14 | 15 | 16 | 19 | 21 | -11 => OpKind::Write,
-            3 | 4 | 6 | 8 | 9 | 11 | 12 | 17 | 18 | 22 | 101 | 103..=107 => OpKind::Read,
+            1 | 2 | 5 | 7 | 9 | 14 | 15 | 16 | 19 | 21 | -11 => OpKind::Write,
+            3 | 4 | 6 | 8 | 11 | 12 | 17 | 18 | 22 | 101 | 103..=107 => OpKind::Read,
             100 | 102 => OpKind::Immediate,
             _ => OpKind::Invalid,
         }

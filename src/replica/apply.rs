@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::core::{Origin, Replica};
+use super::core::{Origin, Replica, Role};
 use super::effects::{Effects, View};
 use super::input::Now;
+use super::learning::answer_write;
 use super::shared::Shared;
 use crate::ids::{SessionId, Zxid};
 use crate::proto::error_code::ErrorCode;
@@ -51,7 +52,10 @@ impl Replica {
         check_digest(tree, txn, effects);
         let ended = self.apply_to_sessions(txn, now);
         let mut view = View { tree, watches: WatchAccess::Held(watches) };
-        let closes_own = self.answer(zxid, &applied, &mut view, effects);
+        let closes_own = match &mut self.role {
+            Role::Learning(learning) => learning.answer(&txn.header, &applied, &mut view, effects),
+            Role::Leading | Role::Idle => self.answer(zxid, &applied, &mut view, effects),
+        };
         if let Some(connection) = ended.filter(|_| !closes_own) {
             effects.close(connection);
         }
@@ -82,7 +86,7 @@ impl Replica {
             match origin {
                 Origin::Request { connection, xid } => {
                     answered_client = true;
-                    effects.reply(view, connection, xid, applied);
+                    answer_write(view, connection, xid, applied, effects);
                 }
                 Origin::Undecodable { connection, xid } => {
                     effects.reply(view, connection, xid, &Applied::Failed(ErrorCode::MARSHALLING_ERROR));

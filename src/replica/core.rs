@@ -1,38 +1,38 @@
 //! One replica: requests become txns, committed txns are applied, sessions open, expire and close.
 //!
 //! Order of a turn: all inputs are prepared against the tree and what is pending over it, then everything delivered is applied under
-//! one write lock, each reply right after its txn.
+//! one write lock, each reply right after its txn. What the ordering core has for the replica comes in between, in its order.
+//!
+//! What this server is at the moment decides what becomes of its own clients' requests: [`Role`].
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::effects::{Effects, View};
 use super::input::{Input, Now, Request};
+use super::learning::Learning;
 use super::shared::Shared;
+use super::syncs::Syncs;
 use crate::ids::{ConnectionId, ServerId, SessionId, Zxid};
 use crate::proto::error_code::ErrorCode;
-use crate::proto::op_code::OpCode;
-use crate::proto::password;
-use crate::proto::records::txn as records;
-use crate::proto::txn::{self, Body, TxnDigest, TxnHeader};
-use crate::request::decode::{self, Write, WriteError};
+use crate::proto::txn::Txn;
 use crate::request::overlay::Overlay;
-use crate::request::prepare::{Prepare, WriteRules};
+use crate::request::prepare::WriteRules;
 use crate::session::{SessionCell, SessionTable};
-use crate::tree::acl::Identity;
 use crate::tree::apply::Applied;
 use crate::tree::data_tree::DataTree;
-use crate::tree::digest::DIGEST_VERSION;
 use crate::tree::snapshot_walk::SnapshotStart;
 use crate::tree::watch::WatchAccess;
-use crate::zab::{Configuration, HistoryLimits, Membership, Output, Recovered, Settings, Timing, Zab};
+use crate::zab::{
+    self, Configuration, HistoryLimits, LearnerCounts, LinkId, Membership, Output, Packet, Recovered, Settings, SyncId, Timing, Zab,
+};
 
 /// What a replica is told at its start.
 #[derive(Clone, Debug)]
 pub struct ReplicaSettings {
-    /// This server's id; 1 when it stands alone, as Java's does.
+    /// The high byte of the sessions made here: the low byte of this server's id; 1 when it stands alone, as Java's does.
     pub server_id: u8,
     /// The tick, ms.
     pub tick_time_ms: i64,
@@ -65,8 +65,24 @@ pub(super) enum Origin {
         /// The session.
         session: Arc<SessionCell>,
     },
-    /// Nobody: expiry and sweeps.
+    /// Nobody here: expiry, sweeps, and what learners forwarded.
     Server,
+}
+
+/// Who waits for the confirmation of a sync.
+pub(super) enum SyncFor {
+    Own(ConnectionId),
+    Learner(LinkId),
+}
+
+/// What this server does for its clients.
+pub(super) enum Role {
+    /// Nothing: there is no leader.
+    Idle,
+    /// It proposes their writes.
+    Leading,
+    /// It forwards their writes, and answers when their commits come by.
+    Learning(Learning),
 }
 
 /// An ordering core that leads itself.
@@ -94,26 +110,56 @@ pub struct Replica {
     pub(super) shared: Arc<Shared>,
     pub(super) sessions: SessionTable,
     pub(super) overlay: Overlay,
+    pub(super) zab: Zab,
+    pub(super) role: Role,
+    /// Of a leader: proposals in zxid order, and who waits for each.
     pub(super) in_flight: VecDeque<(Zxid, Origin)>,
-    zab: Zab,
-    rules: WriteRules,
-    outputs: Vec<Output>,
-    encoded: Vec<u8>,
+    /// Of a leader: syncs that a quorum has to confirm.
+    pub(super) unconfirmed: BTreeMap<SyncId, SyncFor>,
+    pub(super) next_sync: u64,
+    pub(super) syncs: Syncs,
+    pub(super) rules: WriteRules,
+    pub(super) outputs: Vec<Output>,
+    /// An empty buffer for the outputs of the next round.
+    spare: Vec<Output>,
+    delivered: Vec<Bytes>,
+    pub(super) encoded: Vec<u8>,
     /// Payloads are cut off its front: many share one allocation.
-    payloads: BytesMut,
+    pub(super) payloads: BytesMut,
 }
 
 /// Bytes that payloads are cut from.
-const PAYLOADS_BYTES: usize = 64 << 10;
+pub(super) const PAYLOADS_BYTES: usize = 64 << 10;
 
 impl Replica {
     /// A standalone server over a recovered tree, with the sessions found on disk: each has its whole timeout from now.
     #[must_use]
     pub fn standalone(settings: ReplicaSettings, shared: Arc<Shared>, sessions: &[(SessionId, i32)], now: Now) -> Self {
-        let (last_zxid, digest) = {
-            let tree = shared.tree.read();
-            (tree.last_zxid(), tree.digest())
-        };
+        let last_zxid = shared.tree.read().last_zxid();
+        let zab = standalone(&settings, last_zxid, now);
+        Self::new(settings, zab, Role::Leading, shared, sessions, now)
+    }
+
+    /// A member of an ensemble, over a recovered tree with the sessions found on disk. What it asks for at once comes with the first
+    /// call of [`Self::handle`].
+    #[must_use]
+    pub fn member(
+        settings: ReplicaSettings,
+        (ensemble, recovered): (Settings, Recovered),
+        shared: Arc<Shared>,
+        sessions: &[(SessionId, i32)],
+        now: Now,
+    ) -> Self {
+        let mut outputs = Vec::new();
+        let zab = Zab::start(ensemble, recovered, now.monotonic_ms, &mut outputs);
+        let mut replica = Self::new(settings, zab, Role::Idle, shared, sessions, now);
+        replica.sessions.leave_office();
+        replica.outputs = outputs;
+        replica
+    }
+
+    fn new(settings: ReplicaSettings, zab: Zab, role: Role, shared: Arc<Shared>, sessions: &[(SessionId, i32)], now: Now) -> Self {
+        let digest = shared.tree.read().digest();
         let mut table = SessionTable::new(settings.server_id, now.wall_ms, settings.tick_time_ms);
         for &(session, timeout_ms) in sessions {
             table.created(session, timeout_ms, now.monotonic_ms);
@@ -122,10 +168,16 @@ impl Replica {
             shared,
             sessions: table,
             overlay: Overlay::new(settings.seed, digest),
+            zab,
+            role,
             in_flight: VecDeque::new(),
-            zab: standalone(&settings, last_zxid, now),
+            unconfirmed: BTreeMap::new(),
+            next_sync: 0,
+            syncs: Syncs::default(),
             rules: settings.rules,
             outputs: Vec::new(),
+            spare: Vec::new(),
+            delivered: Vec::new(),
             encoded: Vec::new(),
             payloads: BytesMut::with_capacity(PAYLOADS_BYTES),
         }
@@ -139,10 +191,36 @@ impl Replica {
         *self.shared.tree.write() = tree;
     }
 
+    // Views.
+
     /// The sessions.
     #[must_use]
     pub fn sessions(&self) -> &SessionTable {
         &self.sessions
+    }
+
+    /// Whether clients are served: what is applied is committed then, and only then may a snapshot of it be taken.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        !matches!(self.role, Role::Idle)
+    }
+
+    /// When the input `Zab(Tick)` is due next, ms of the monotonic clock.
+    #[must_use]
+    pub fn wake_ms(&self) -> Option<i64> {
+        self.zab.wake_ms()
+    }
+
+    /// The learners of this leader; nothing on any other server.
+    #[must_use]
+    pub fn learner_counts(&self) -> LearnerCounts {
+        self.zab.learner_counts()
+    }
+
+    /// Number of syncs that wait for their answer.
+    #[must_use]
+    pub fn pending_sync_count(&self) -> usize {
+        self.syncs.len().max(self.unconfirmed.len())
     }
 
     /// Begins a snapshot of what is applied now, sessions and tree alike. Appends the part before the znodes to `out`.
@@ -157,6 +235,8 @@ impl Replica {
         self.zab.outstanding_count()
     }
 
+    // Turns.
+
     /// Handles a batch of inputs in their order.
     pub fn handle(&mut self, now: Now, inputs: impl IntoIterator<Item = Input>, effects: &mut impl Effects) {
         let shared = Arc::clone(&self.shared);
@@ -166,185 +246,101 @@ impl Replica {
                 self.handle_one(&tree, now, input, effects);
             }
         }
-        let mut delivered = Vec::new();
-        for output in self.outputs.drain(..) {
+        loop {
+            self.settle(&shared, now, effects);
+            if self.outputs.is_empty() {
+                self.catch_up(&shared, now, effects);
+                return;
+            }
+        }
+    }
+
+    fn handle_one(&mut self, tree: &DataTree, now: Now, input: Input, effects: &mut impl Effects) {
+        match input {
+            Input::Request(request) => {
+                if let Some(request) = self.syncs.hold(request) {
+                    self.request(tree, now, request, effects);
+                }
+            }
+            Input::OpenSession { connection, timeout_ms } => match self.role {
+                Role::Leading => self.open_session(tree, connection, timeout_ms, now),
+                Role::Learning(_) => self.forward_open(connection, timeout_ms, now),
+                Role::Idle => effects.close(connection),
+            },
+            Input::ResumeSession { connection, session, password, timeout_ms } => {
+                self.resume_session(connection, session, &password, timeout_ms, now, effects);
+            }
+            Input::Disconnected { connection, session } => self.disconnected(connection, session),
+            Input::Reap { path } => self.reap(tree, now, &path),
+            Input::Tick => self.expire_sessions(tree, now, effects),
+            Input::Zab(input) => self.zab.handle(understood(input), now.monotonic_ms, &mut self.outputs),
+        }
+    }
+
+    /// A write or a sync of an own client.
+    pub(super) fn request(&mut self, tree: &DataTree, now: Now, request: Request, effects: &mut impl Effects) {
+        match self.role {
+            Role::Leading if self.zab.can_propose() => self.lead(tree, now, &request, effects),
+            Role::Learning(_) => self.forward(tree, now, &request, effects),
+            // Its connection is closed by now, or will be when the role has ended.
+            Role::Leading => {}
+            Role::Idle => effects.close(request.connection),
+        }
+    }
+
+    fn disconnected(&mut self, connection: ConnectionId, session: SessionId) {
+        self.syncs.forget(connection);
+        if self.sessions.connection(session) == Some(connection) {
+            self.sessions.bind(session, None);
+            if let (Role::Learning(learning), Some(cell)) = (&mut self.role, self.sessions.get(session)) {
+                learning.disconnected(cell);
+            }
+        }
+    }
+
+    /// Works off what the ordering core has put out so far. There may be more of it afterwards.
+    fn settle(&mut self, shared: &Shared, now: Now, effects: &mut impl Effects) {
+        let mut outputs = std::mem::replace(&mut self.outputs, std::mem::take(&mut self.spare));
+        for output in outputs.drain(..) {
             match output {
                 Output::Append { zxid, payload } => effects.append(zxid, payload),
-                Output::Deliver { payload, .. } => delivered.push(payload),
+                Output::Deliver { payload, .. } => self.delivered.push(payload),
+                Output::FromLearner(link, _, rider) => self.learner_rider(shared, now, link, &rider),
+                Output::FromLeader(rider) => {
+                    self.catch_up(shared, now, effects);
+                    self.leader_rider(shared, now, &rider, effects);
+                }
+                Output::SyncConfirmed(sync) => {
+                    self.catch_up(shared, now, effects);
+                    self.sync_confirmed(shared, now, sync, effects);
+                }
+                Output::Role(change) => {
+                    self.catch_up(shared, now, effects);
+                    self.role_changed(change, now);
+                    effects.carry_out(output);
+                }
                 other => effects.carry_out(other),
             }
         }
-        if !delivered.is_empty() {
-            self.apply_all(&shared, &delivered, now, effects);
+        self.spare = outputs;
+    }
+
+    /// Applies what is delivered, and answers what waits for no more than that.
+    fn catch_up(&mut self, shared: &Shared, now: Now, effects: &mut impl Effects) {
+        if !self.delivered.is_empty() {
+            let delivered = std::mem::take(&mut self.delivered);
+            self.apply_all(shared, &delivered, now, effects);
+            self.delivered = delivered;
+            self.delivered.clear();
         }
         if self.in_flight.front().is_some_and(|(zxid, origin)| matches!(origin, Origin::Undecodable { .. }) && *zxid <= self.applied_zxid())
         {
-            self.answer_undecodable(&shared, effects);
+            self.answer_undecodable(shared, effects);
         }
     }
 
     fn applied_zxid(&self) -> Zxid {
         self.shared.tree.read().last_zxid()
-    }
-
-    fn handle_one(&mut self, tree: &DataTree, now: Now, input: Input, effects: &mut impl Effects) {
-        match input {
-            Input::Request(request) => self.request(tree, now, &request),
-            Input::OpenSession { connection, timeout_ms } => self.open_session(tree, connection, timeout_ms, now),
-            Input::ResumeSession { connection, session, password, timeout_ms } => {
-                self.resume_session(connection, session, &password, timeout_ms, now, effects);
-            }
-            Input::Disconnected { connection, session } => {
-                if self.sessions.connection(session) == Some(connection) {
-                    self.sessions.bind(session, None);
-                }
-            }
-            Input::Reap { path } => self.reap(tree, now, &path),
-            Input::Tick => self.expire_sessions(tree, now, effects),
-            Input::Zab(input) => self.zab.handle(input, now.monotonic_ms, &mut self.outputs),
-        }
-    }
-
-    fn request(&mut self, tree: &DataTree, now: Now, request: &Request) {
-        let (connection, xid) = (request.connection, request.xid);
-        let write = match decode::decode(request.op, &request.body) {
-            Ok(write) => Ok(write),
-            // Java gives a malformed multi a zxid of its own, and no other malformed write.
-            Err(error) if request.op == OpCode::MULTI && error != WriteError::NullAcl => Err(ErrorCode::MARSHALLING_ERROR),
-            Err(_) => {
-                self.in_flight.push_back((self.zab.last_proposed(), Origin::Undecodable { connection, xid }));
-                return;
-            }
-        };
-        let session = request.session.id();
-        let is_close = request.op == OpCode::CLOSE_SESSION;
-        if is_close && request.session.is_closing() && self.sessions.get(session).is_none() {
-            return;
-        }
-        let checked = match write {
-            Ok(_) if request.session.is_closing() && !is_close => Err(ErrorCode::SESSION_EXPIRED),
-            other => other,
-        };
-        if is_close {
-            request.session.set_closing();
-        }
-        let origin = Origin::Request { connection, xid };
-        match checked {
-            Ok(write) => self.propose_write(tree, now, (session, xid), &request.identities, write, origin),
-            Err(error) => self.propose_error(now, (session, xid), error, origin),
-        }
-    }
-
-    fn propose_write(
-        &mut self,
-        tree: &DataTree,
-        now: Now,
-        (session, cxid): (SessionId, i32),
-        identities: &[Identity],
-        write: Write<'_>,
-        origin: Origin,
-    ) {
-        let mut prepare = Prepare {
-            tree,
-            overlay: &mut self.overlay,
-            rules: &self.rules,
-            zxid: self.zab.next_zxid(),
-            time_ms: now.wall_ms,
-            session,
-            identities,
-        };
-        match prepare.write(write) {
-            Ok((kind, body)) => self.propose(tree, now, (session, cxid), kind, &body, origin),
-            Err(error) => self.propose_error(now, (session, cxid), error, origin),
-        }
-    }
-
-    /// A failed write has a txn too: it takes a zxid and is answered in its turn.
-    fn propose_error(&mut self, now: Now, (session, cxid): (SessionId, i32), error: ErrorCode, origin: Origin) {
-        let body = Body::Error(records::ErrorTxn { err: error.0 });
-        self.propose_payload(now, (session, cxid), OpCode::ERROR, &body, None, origin);
-    }
-
-    fn propose(&mut self, tree: &DataTree, now: Now, client: (SessionId, i32), kind: OpCode, body: &Body<'_>, origin: Origin) {
-        let digest = tree.digest_enabled().then(|| TxnDigest { version: DIGEST_VERSION, tree_digest: self.overlay.digest() as i64 });
-        self.propose_payload(now, client, kind, body, digest, origin);
-    }
-
-    fn propose_payload(
-        &mut self,
-        now: Now,
-        (session, cxid): (SessionId, i32),
-        kind: OpCode,
-        body: &Body<'_>,
-        digest: Option<TxnDigest>,
-        origin: Origin,
-    ) {
-        let zxid = self.zab.next_zxid();
-        let header = TxnHeader { client_id: session.0, cxid, zxid: zxid.0, time: now.wall_ms, type_: kind.0 };
-        txn::encode_into(&mut self.encoded, &header, body, digest);
-        self.payloads.extend_from_slice(&self.encoded);
-        let payload = self.payloads.split().freeze();
-        self.encoded.clear();
-        self.encoded.shrink_to(PAYLOADS_BYTES);
-        self.zab.propose(payload, &mut self.outputs);
-        self.in_flight.push_back((zxid, origin));
-    }
-
-    fn open_session(&mut self, tree: &DataTree, connection: ConnectionId, timeout_ms: i32, now: Now) {
-        let id = self.sessions.allocate();
-        let session = self.sessions.track(id, timeout_ms, now.monotonic_ms);
-        self.sessions.bind(id, Some(connection));
-        let body = Body::CreateSession(records::CreateSessionTxn { time_out: timeout_ms });
-        self.propose(tree, now, (id, 0), OpCode::CREATE_SESSION, &body, Origin::OpenSession { connection, session });
-    }
-
-    /// Another connection of the same session is closed before the password is looked at (client-protocol.md §1.4 step 8).
-    fn resume_session(
-        &mut self,
-        connection: ConnectionId,
-        id: SessionId,
-        given: &[u8],
-        timeout_ms: i32,
-        now: Now,
-        effects: &mut impl Effects,
-    ) {
-        if let Some(old) = self.sessions.connection(id).filter(|&old| old != connection) {
-            self.sessions.bind(id, None);
-            effects.close(old);
-        }
-        match self.sessions.get(id) {
-            Some(cell) if password::matches(id, given) && !cell.is_closing() => {
-                let cell = Arc::clone(cell);
-                self.sessions.resume(id, timeout_ms, now.monotonic_ms);
-                self.sessions.bind(id, Some(connection));
-                effects.session_opened(connection, cell);
-            }
-            _ => effects.session_refused(connection),
-        }
-    }
-
-    fn reap(&mut self, tree: &DataTree, now: Now, path: &str) {
-        let mut prepare = Prepare {
-            tree,
-            overlay: &mut self.overlay,
-            rules: &self.rules,
-            zxid: self.zab.next_zxid(),
-            time_ms: now.wall_ms,
-            session: SessionId::NONE,
-            identities: &[],
-        };
-        // Gone, used again or refilled meanwhile: the next sweep looks again.
-        if let Ok((kind, body)) = prepare.delete_container(path) {
-            self.propose(tree, now, (SessionId::NONE, 0), kind, &body, Origin::Server);
-        }
-    }
-
-    fn expire_sessions(&mut self, tree: &DataTree, now: Now, effects: &mut impl Effects) {
-        for cell in self.sessions.expired(now.monotonic_ms) {
-            effects.session_expired(&cell);
-            cell.set_closing();
-            self.propose_write(tree, now, (cell.id(), 0), &[], Write::CloseSession, Origin::Server);
-        }
     }
 
     fn answer_undecodable(&mut self, shared: &Shared, effects: &mut impl Effects) {
@@ -358,4 +354,22 @@ impl Replica {
             self.in_flight.pop_front();
         }
     }
+}
+
+/// A leader that sends what is no txn is no leader: nothing that could not be read back is logged.
+fn understood(input: zab::Input) -> zab::Input {
+    if let zab::Input::LeaderPacket(
+        link,
+        Packet::Proposal { zxid, payload } | Packet::Inform { zxid, payload } | Packet::InformAndActivate { zxid, payload, .. },
+    ) = &input
+    {
+        let error = match Txn::decode(payload) {
+            Ok(txn) if txn.header.zxid == zxid.0 => return input,
+            Ok(txn) => format!("it says that it is {}", Zxid(txn.header.zxid)),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(%zxid, error, "the leader sends what is no txn: leaving it");
+        return zab::Input::LeaderDisconnected(*link);
+    }
+    input
 }

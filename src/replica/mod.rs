@@ -5,9 +5,20 @@
 mod apply;
 mod core;
 mod effects;
+mod for_learners;
 mod input;
+mod leading;
+mod learning;
 mod restore;
+mod riders;
+mod role;
 mod shared;
+mod syncs;
+
+#[cfg(test)]
+mod ensemble_tests;
+#[cfg(test)]
+mod pump;
 
 pub use core::{Replica, ReplicaSettings};
 pub use effects::{Effects, View};

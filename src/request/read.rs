@@ -137,10 +137,6 @@ impl<'a> ReadContext<'a> {
             OpCode::EXISTS => self.exists(reader, out),
             OpCode::GET_CHILDREN | OpCode::GET_CHILDREN2 => self.get_children(op, reader, out),
             OpCode::GET_ACL => self.get_acl(reader, out),
-            OpCode::SYNC => {
-                records::SyncRequest::decode(reader)?.path.encode(out);
-                Ok(())
-            }
             OpCode::GET_EPHEMERALS => self.get_ephemerals(reader, out),
             OpCode::GET_ALL_CHILDREN_NUMBER => self.get_all_children_number(reader, out),
             OpCode::WHO_AM_I => {

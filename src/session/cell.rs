@@ -1,8 +1,29 @@
 //! What a connection and the session table share of one session: it is touched without a lock, by every request.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
 
 use crate::ids::SessionId;
+
+/// Through which server a session's client speaks, as the leader knows it (`SessionTrackerImpl.checkSession`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Owner {
+    /// Nobody has spoken for it since this leader took office.
+    Nobody,
+    /// The leader itself.
+    Here,
+    /// A learner, by the number of its link.
+    Learner(u64),
+}
+
+impl Owner {
+    fn to_number(self) -> u64 {
+        match self {
+            Self::Nobody => 0,
+            Self::Here => 1,
+            Self::Learner(link) => link.saturating_add(2),
+        }
+    }
+}
 
 /// One session. Times are ms of a monotonic clock.
 #[derive(Debug)]
@@ -13,6 +34,7 @@ pub struct SessionCell {
     timeout_ms: AtomicI32,
     last_touch_ms: AtomicI64,
     closing: AtomicBool,
+    owner: AtomicU64,
 }
 
 impl SessionCell {
@@ -25,6 +47,7 @@ impl SessionCell {
             timeout_ms: AtomicI32::new(timeout_ms),
             last_touch_ms: AtomicI64::new(now_ms),
             closing: AtomicBool::new(false),
+            owner: AtomicU64::new(Owner::Nobody.to_number()),
         }
     }
 
@@ -65,6 +88,35 @@ impl SessionCell {
     /// From now on nothing is accepted of this session: a closeSession is under way.
     pub fn set_closing(&self) {
         self.closing.store(true, Ordering::Release);
+    }
+
+    /// The closeSession came to nothing: its leader is gone.
+    pub fn set_open(&self) {
+        self.closing.store(false, Ordering::Release);
+    }
+
+    /// When it was heard of last.
+    #[must_use]
+    pub fn touched_ms(&self) -> i64 {
+        self.last_touch_ms.load(Ordering::Relaxed)
+    }
+
+    /// Its client speaks through this server from now on.
+    pub fn set_owner(&self, owner: Owner) {
+        self.owner.store(owner.to_number(), Ordering::Relaxed);
+    }
+
+    /// Whether its client speaks through this server; the first to ask is the one.
+    #[must_use]
+    pub fn is_owned_by(&self, owner: Owner) -> bool {
+        let wanted = owner.to_number();
+        match self.owner.load(Ordering::Relaxed) {
+            0 => {
+                self.owner.store(wanted, Ordering::Relaxed);
+                true
+            }
+            current => current == wanted,
+        }
     }
 
     /// Whether a closeSession is under way.

@@ -4,6 +4,6 @@ mod cell;
 mod expiry;
 mod table;
 
-pub use cell::SessionCell;
+pub use cell::{Owner, SessionCell};
 pub use expiry::ExpiryQueue;
 pub use table::SessionTable;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::cell::SessionCell;
+use super::cell::{Owner, SessionCell};
 use super::expiry::ExpiryQueue;
 use crate::ids::{ConnectionId, SessionId};
 
@@ -24,6 +24,8 @@ pub struct SessionTable {
     tick_time_ms: i64,
     /// When expiry was looked at last.
     looked_ms: Option<i64>,
+    /// Whether sessions expire here: on a leader.
+    expires: bool,
 }
 
 impl SessionTable {
@@ -33,7 +35,31 @@ impl SessionTable {
     pub fn new(server_id: u8, wall_ms: i64, tick_time_ms: i64) -> Self {
         let seed = ((wall_ms << 24) as u64 >> 8) as i64 | i64::from(server_id) << 56;
         let next_id = SessionId(if seed == i64::MIN { seed + 1 } else { seed });
-        Self { sessions: BTreeMap::new(), expiry: ExpiryQueue::new(tick_time_ms), next_id, tick_time_ms, looked_ms: None }
+        Self { sessions: BTreeMap::new(), expiry: ExpiryQueue::new(tick_time_ms), next_id, tick_time_ms, looked_ms: None, expires: true }
+    }
+
+    /// This server leads from now on: sessions expire here. Each has its whole timeout from `now_ms` on, and speaks through nobody yet.
+    pub fn take_office(&mut self, now_ms: i64) {
+        (self.expires, self.looked_ms) = (true, Some(now_ms));
+        self.expiry.clear();
+        for (&id, entry) in &mut self.sessions {
+            entry.cell.touch(now_ms);
+            entry.cell.set_owner(Owner::Nobody);
+            entry.scheduled_ms = entry.cell.deadline_ms();
+            self.expiry.schedule(id, entry.scheduled_ms);
+        }
+    }
+
+    /// This server leads no more, follows nobody, and serves no client: what was only proposed is forgotten, an end that was under way
+    /// did not come.
+    pub fn leave_office(&mut self) {
+        self.expires = false;
+        self.expiry.clear();
+        self.sessions.retain(|_, entry| entry.is_created);
+        for entry in self.sessions.values_mut() {
+            entry.cell.set_open();
+            entry.connection = None;
+        }
     }
 
     /// A fresh session id.
@@ -52,7 +78,9 @@ impl SessionTable {
         let cell = Arc::new(SessionCell::new(id, timeout_ms, now_ms));
         let scheduled_ms = cell.deadline_ms();
         self.sessions.insert(id, Entry { cell: Arc::clone(&cell), connection: None, scheduled_ms, is_created: false });
-        self.expiry.schedule(id, scheduled_ms);
+        if self.expires {
+            self.expiry.schedule(id, scheduled_ms);
+        }
         cell
     }
 
@@ -62,7 +90,7 @@ impl SessionTable {
         entry.cell.set_timeout_ms(timeout_ms);
         entry.cell.touch(now_ms);
         let deadline_ms = entry.cell.deadline_ms();
-        if self.expiry.bucket(deadline_ms) < self.expiry.bucket(entry.scheduled_ms) {
+        if self.expires && self.expiry.bucket(deadline_ms) < self.expiry.bucket(entry.scheduled_ms) {
             entry.scheduled_ms = deadline_ms;
             self.expiry.schedule(id, deadline_ms);
         }
@@ -136,6 +164,11 @@ impl SessionTable {
     /// All sessions whose createSession is applied, with the timeout they were created with: what belongs into a snapshot.
     pub fn iter(&self) -> impl Iterator<Item = (SessionId, i32)> {
         self.sessions.iter().filter(|(_, entry)| entry.is_created).map(|(&id, entry)| (id, entry.cell.created_timeout_ms()))
+    }
+
+    /// The sessions that have a connection here.
+    pub fn connected(&self) -> impl Iterator<Item = &Arc<SessionCell>> {
+        self.sessions.values().filter(|entry| entry.connection.is_some()).map(|entry| &entry.cell)
     }
 
     /// All sessions.

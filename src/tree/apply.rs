@@ -56,6 +56,8 @@ pub enum Applied<'a> {
     Session,
     /// The txn failed.
     Failed(ErrorCode),
+    /// Everything that the leader had committed when the sync came is applied. The request's path, as it came.
+    Synced(Option<&'a str>),
     /// The parts of a multi.
     Multi(Vec<Applied<'a>>),
 }

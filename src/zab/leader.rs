@@ -35,6 +35,19 @@ pub(super) enum Phase {
     Broadcasting,
 }
 
+/// How many learners a leader has, for its operators.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LearnerCounts {
+    /// Every server that is connected and has said who it is.
+    pub learners: usize,
+    /// Those of them that serve and have a vote.
+    pub synced_followers: usize,
+    /// Those that serve, follow, and have no vote.
+    pub synced_non_voting_followers: usize,
+    /// Those that serve and observe.
+    pub synced_observers: usize,
+}
+
 /// A leader.
 ///
 /// Invariant: history.delivered <= last_proposed once it broadcasts, and everything delivered then is durable on a quorum.
@@ -395,6 +408,22 @@ impl Leader {
         let mut followed: BTreeMap<ServerId, i64> = adopted.filter_map(|handler| Some((handler.sid?, handler.followed_ms))).collect();
         followed.insert(core.own, self.now_ms);
         core.membership.reached_by_quorum(&followed).unwrap_or(self.phase_began_ms).max(self.phase_began_ms)
+    }
+
+    /// Its learners.
+    pub(super) fn learner_counts(&self, core: &Core) -> LearnerCounts {
+        let mut counts = LearnerCounts::default();
+        for handler in self.learners.values().filter(|handler| handler.stage != Stage::Connected) {
+            counts.learners += 1;
+            let votes = handler.sid.is_some_and(|sid| core.membership.is_participant(sid));
+            match (handler.stage == Stage::Synced, handler.is_observer, votes) {
+                (false, ..) => {}
+                (true, true, _) => counts.synced_observers += 1,
+                (true, false, true) => counts.synced_followers += 1,
+                (true, false, false) => counts.synced_non_voting_followers += 1,
+            }
+        }
+        counts
     }
 
     pub(super) fn close(&mut self, link: LinkId, reason: CloseReason, outputs: &mut Vec<Output>) {

@@ -39,6 +39,7 @@ mod zab;
 pub use core::{Recovered, Settings};
 pub use history::{History, HistoryLimits, follows};
 pub use input::{HistorySlice, Input, LinkId, SyncId};
+pub use leader::LearnerCounts;
 pub use learner::answer_ping;
 pub use notification::{CONFIG_BYTES_MAX, NOTIFICATION_VERSION, Notification, NotificationError, ServerState, Vote};
 pub use output::{CloseReason, Output, Reason, RoleChange, SyncMode};

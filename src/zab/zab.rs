@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::core::{Core, Recovered, Settings};
 use super::election::{Elected, Election};
 use super::input::Input;
-use super::leader::{Leader, Phase};
+use super::leader::{Leader, LearnerCounts, Phase};
 use super::learner::Learner;
 use super::notification::{Notification, ServerState};
 use super::output::{Output, Reason, RoleChange};
@@ -313,6 +313,15 @@ impl Zab {
     #[must_use]
     pub fn last_logged(&self) -> Zxid {
         self.core.history.last()
+    }
+
+    /// The learners of this leader; nothing on any other server.
+    #[must_use]
+    pub fn learner_counts(&self) -> LearnerCounts {
+        match &self.role {
+            Role::Leading(leader) => leader.learner_counts(&self.core),
+            _ => LearnerCounts::default(),
+        }
     }
 
     /// Who belongs to the ensemble.
