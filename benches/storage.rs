@@ -16,6 +16,7 @@ use paddock::storage::{
 };
 use paddock::tree::data_tree::DataTree;
 use paddock::tree::digest::DIGEST_VERSION;
+use paddock::tree::snapshot_walk::Walked;
 use paddock::tree::stat::OwnerRules;
 use tempfile::TempDir;
 
@@ -57,14 +58,14 @@ fn write_snapshot(tree: &mut DataTree, dir: &Path) {
     let start = tree.begin_snapshot(&[], &mut out);
     let mut writer = SnapshotWriter::new(file_system(), dir, start.zxid, Compression::None).expect("the directory can be written");
     loop {
-        let more = tree.continue_snapshot(SLICE_BYTES, &mut out);
+        let more = tree.continue_snapshot(&start.walk, SLICE_BYTES, &mut out) == Walked::More;
         writer.write(&out).expect("the disk takes it");
         out.clear();
         if !more {
             break;
         }
     }
-    tree.end_snapshot();
+    tree.end_snapshot(&start.walk);
     let digest = Some((start.zxid, DIGEST_VERSION, start.digest as i64));
     writer.finish(Sections { digest, last_zxid: Some(start.zxid) }).expect("the disk takes it");
 }

@@ -61,6 +61,12 @@ impl FileSystem for MemoryFs {
         Ok(())
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let content = self.get(from)?;
+        self.files.lock().insert(to.to_path_buf(), content);
+        Ok(())
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.files.lock().remove(path).map(|_| ()).ok_or_else(|| io::ErrorKind::NotFound.into())
     }

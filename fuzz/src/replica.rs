@@ -19,6 +19,7 @@ use paddock::storage::Compression;
 use paddock::tree::acl::{AclList, Identity};
 use paddock::tree::apply::Applied;
 use paddock::tree::data_tree::DataTree;
+use paddock::tree::snapshot_walk::WalkId;
 use paddock::tree::watch::{EventType, Watcher, modes};
 use paddock::zab;
 
@@ -110,6 +111,7 @@ impl Effects for World {
 
 /// A snapshot under way: its bytes so far.
 struct Snapshot {
+    walk: WalkId,
     zxid: Zxid,
     digest: u64,
     body: Vec<u8>,
@@ -250,13 +252,13 @@ impl Scenario {
     fn snapshot(&mut self, choices: &mut Choices<'_>) {
         match &mut self.snapshot {
             Some(snapshot) if !snapshot.is_whole => {
-                snapshot.is_whole = slice(&self.shared.tree.read(), choices.below(200) + 1, &mut snapshot.body);
+                snapshot.is_whole = slice(&self.shared.tree.read(), &snapshot.walk, choices.below(200) + 1, &mut snapshot.body);
             }
             _ => {
                 let sessions: Vec<_> = self.replica.sessions().iter().collect();
                 let mut body = Vec::new();
                 let start = self.shared.tree.write().begin_snapshot(&sessions, &mut body);
-                self.snapshot = Some(Snapshot { zxid: start.zxid, digest: start.digest, body, is_whole: false });
+                self.snapshot = Some(Snapshot { walk: start.walk, zxid: start.zxid, digest: start.digest, body, is_whole: false });
             }
         }
     }
@@ -283,7 +285,7 @@ impl Scenario {
     fn check_snapshot(&mut self, sessions: &[(SessionId, i32)]) {
         let Some(mut snapshot) = self.snapshot.take() else { return };
         while !snapshot.is_whole {
-            snapshot.is_whole = slice(&self.shared.tree.read(), 64, &mut snapshot.body);
+            snapshot.is_whole = slice(&self.shared.tree.read(), &snapshot.walk, 64, &mut snapshot.body);
         }
         let sections = paddock::storage::Sections { digest: Some((snapshot.zxid, 2, snapshot.digest as i64)), last_zxid: None };
         let (fs, path) = sealed(&snapshot.body, Compression::None, sections);

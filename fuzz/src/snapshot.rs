@@ -6,6 +6,7 @@ use std::sync::Arc;
 use paddock::ids::{SessionId, Zxid};
 use paddock::storage::{Compression, FileSystem, Sections, SnapshotWriter, StorageError, read_snapshot};
 use paddock::tree::data_tree::DataTree;
+use paddock::tree::snapshot_walk::{WalkId, Walked};
 
 use crate::check::tree;
 use crate::memory_fs::MemoryFs;
@@ -54,11 +55,12 @@ pub fn load(fs: &Arc<dyn FileSystem>, path: &Path, codec: Compression) -> Result
 }
 
 /// Appends the next znodes, about so many bytes of them; true when all are there.
-pub fn slice(state: &DataTree, bytes: usize, body: &mut Vec<u8>) -> bool {
+pub fn slice(state: &DataTree, walk: &WalkId, bytes: usize, body: &mut Vec<u8>) -> bool {
     let mut out = Vec::new();
-    let more = state.continue_snapshot(bytes, &mut out);
+    let walked = state.continue_snapshot(walk, bytes, &mut out);
     body.append(&mut out);
-    !more
+    assert_ne!(walked, Walked::Ended, "a walk whose name is held goes on");
+    walked == Walked::Whole
 }
 
 /// The snapshot of a tree.
@@ -66,7 +68,7 @@ pub fn slice(state: &DataTree, bytes: usize, body: &mut Vec<u8>) -> bool {
 pub fn written(mut state: DataTree, sessions: &[(SessionId, i32)], codec: Compression) -> (Arc<dyn FileSystem>, PathBuf) {
     let mut body = Vec::new();
     let start = state.begin_snapshot(sessions, &mut body);
-    while !slice(&state, 100, &mut body) {}
-    state.end_snapshot();
+    while !slice(&state, &start.walk, 100, &mut body) {}
+    state.end_snapshot(&start.walk);
     sealed(&body, codec, Sections { digest: Some((start.zxid, 2, start.digest as i64)), last_zxid: Some(start.zxid) })
 }

@@ -21,7 +21,7 @@ pub(super) fn run(node: &Arc<Node>, journal: &mut Journal, snapshots: &Snapshots
     let mut mark_synced = Instant::now();
     while let Some(batch) = next_batch(node) {
         let started = Instant::now();
-        let written = journal.write(&batch, || node.shared.tree.read().snapshot_bytes())?;
+        let written = journal.write(batch.iter().map(|(zxid, payload)| (*zxid, payload)), || node.shared.tree.read().snapshot_bytes())?;
         let took_ms = started.elapsed().as_millis() as u64;
         if took_ms > warning_threshold_ms {
             tracing::warn!(took_ms, "fsync-ing the write ahead log took long, which will adversely affect operation latency");

@@ -2,6 +2,7 @@
 
 mod clock;
 mod execute;
+mod journal;
 mod log_thread;
 mod node;
 pub mod persistence;

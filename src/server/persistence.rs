@@ -1,23 +1,20 @@
-//! What a server keeps on disk, as plain calls without a thread or a clock: recovery, the log, snapshots.
+//! What a server keeps on disk, as plain calls without a thread or a clock: recovery and snapshots here, the log in `journal.rs`.
 //!
 //! The log thread and the snapshot thread make these calls; so does a simulator, one step at a time.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
+pub use super::journal::{Journal, Truncated, Written};
 use super::restore::Target;
-use super::snapshot_due::SnapshotDue;
 use crate::ids::{SessionId, Zxid};
 use crate::replica::{Restored, Shared};
 use crate::storage::{
-    Compression, Directories, FileSystem, Recovered, RecoveryOptions, Sections, SnapshotWriter, StorageError, TxnLog, TxnLogOptions,
-    recover,
+    Compression, Directories, FileSystem, Recovered, RecoveryOptions, Sections, SnapshotWriter, StorageError, TxnLogOptions, recover,
 };
 use crate::tree::data_tree::DataTree;
 use crate::tree::digest::DIGEST_VERSION;
-use crate::tree::snapshot_walk::SnapshotStart;
+use crate::tree::snapshot_walk::{SnapshotStart, WalkId, Walked};
 use crate::tree::stat::OwnerRules;
 
 /// How the data is kept.
@@ -65,6 +62,23 @@ impl Start {
     }
 }
 
+/// A tree, and the sessions with their timeouts in ms: what a replica takes over.
+pub type State = (DataTree, Vec<(SessionId, i32)>);
+
+/// Where a recovery looks.
+pub(super) fn recovery_options(directories: &Directories, settings: &PersistenceSettings) -> RecoveryOptions {
+    RecoveryOptions {
+        snap_dir: directories.snap_dir().to_path_buf(),
+        log_dir: directories.log_dir().to_path_buf(),
+        trust_empty: settings.trust_empty,
+    }
+}
+
+/// An empty state, to be filled by a recovery.
+pub(super) fn target(settings: &PersistenceSettings, seed: u64) -> Target {
+    Target(Restored::new(seed, settings.owner_rules, settings.digest_enabled))
+}
+
 /// Reads everything back. `seed` keys the hashes.
 ///
 /// # Errors
@@ -75,81 +89,22 @@ pub fn restore(
     settings: &PersistenceSettings,
     seed: u64,
 ) -> Result<Start, StorageError> {
-    let options = RecoveryOptions {
-        snap_dir: directories.snap_dir().to_path_buf(),
-        log_dir: directories.log_dir().to_path_buf(),
-        trust_empty: settings.trust_empty,
-    };
-    let mut target = Target(Restored::new(seed, settings.owner_rules, settings.digest_enabled));
-    let recovered = recover(fs, &options, &mut target)?;
+    let mut target = target(settings, seed);
+    let recovered = recover(fs, &recovery_options(directories, settings), &mut target)?;
     let digest_mismatches = target.0.digest_mismatches();
     let (tree, sessions) = target.0.finish();
     Ok(Start { tree, sessions, recovered, digest_mismatches })
 }
 
-/// What became of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Written {
-    /// The log is durable up to here.
-    pub last: Zxid,
-    /// A snapshot is due; the next batch begins a new log file.
-    pub is_snapshot_due: bool,
-}
-
-/// The log, and the count towards the next snapshot.
-pub struct Journal {
-    log: TxnLog,
-    due: SnapshotDue,
-}
-
-impl Journal {
-    /// A log behind the last txn found.
-    #[must_use]
-    pub fn new(fs: Arc<dyn FileSystem>, directories: &Directories, settings: &PersistenceSettings, last: Zxid, seed: u64) -> Self {
-        let log = TxnLog::new(fs, directories.log_dir().to_path_buf(), settings.log.clone(), last);
-        Self { log, due: SnapshotDue::new(settings.snap_count, settings.snap_bytes, seed) }
-    }
-
-    /// Writes a batch and makes it durable; `None` for an empty one. `snapshot_bytes` is what a snapshot would take now.
-    ///
-    /// # Errors
-    /// Any error of the disk. It is final: nothing may be acknowledged any more.
-    pub fn write(&mut self, batch: &[(Zxid, Bytes)], snapshot_bytes: impl FnOnce() -> u64) -> Result<Option<Written>, StorageError> {
-        let Some(&(last, _)) = batch.last() else { return Ok(None) };
-        for (zxid, payload) in batch {
-            self.log.append(*zxid, payload)?;
-        }
-        let written = self.log.commit()?;
-        let is_snapshot_due = self.due.count(written.record_count, written.bytes, snapshot_bytes);
-        if is_snapshot_due {
-            self.log.roll()?;
-        }
-        Ok(Some(Written { last, is_snapshot_due }))
-    }
-
-    /// Makes the mark durable that tells a torn end of the log from rot: now and then, when nobody waits.
-    ///
-    /// # Errors
-    /// As [`Self::write`].
-    pub fn sync_mark(&mut self) -> Result<(), StorageError> {
-        self.log.sync_mark()
-    }
-
-    /// The end of a run.
-    ///
-    /// # Errors
-    /// As [`Self::write`].
-    pub fn close(&mut self) -> Result<(), StorageError> {
-        self.log.close()
-    }
-}
-
 /// As long as it lives, changes of the tree leave their old form behind.
-struct Walk(Arc<Shared>);
+struct Walk {
+    shared: Arc<Shared>,
+    id: WalkId,
+}
 
 impl Drop for Walk {
     fn drop(&mut self) {
-        self.0.tree.write().end_snapshot();
+        self.shared.tree.write().end_snapshot(&self.id);
     }
 }
 
@@ -177,7 +132,7 @@ impl SnapshotJob {
         start: SnapshotStart,
         head: Vec<u8>,
     ) -> Result<Self, StorageError> {
-        let walk = Walk(shared);
+        let walk = Walk { shared, id: start.walk };
         let writer = SnapshotWriter::new(Arc::clone(fs), directories.snap_dir(), start.zxid, settings.compression)?;
         let sections = Sections {
             digest: settings.with_digest.then_some((start.zxid, DIGEST_VERSION, start.digest as i64)),
@@ -192,13 +147,15 @@ impl SnapshotJob {
     /// When the disk refuses: the snapshot is given up.
     pub fn step(&mut self) -> Result<bool, StorageError> {
         let Some(walk) = &self.walk else { return Ok(false) };
-        let more = walk.0.tree.read().continue_snapshot(self.slice_bytes, &mut self.slice);
-        if !more {
-            self.walk = None;
+        let walked = walk.shared.tree.read().continue_snapshot(&walk.id, self.slice_bytes, &mut self.slice);
+        match walked {
+            Walked::More => {}
+            Walked::Whole => self.walk = None,
+            Walked::Ended => return Err(StorageError::SnapshotGivenUp { zxid: self.zxid }),
         }
         self.writer.write(&self.slice)?;
         self.slice.clear();
-        Ok(more)
+        Ok(walked == Walked::More)
     }
 
     /// Writes what is left, makes the snapshot durable under its name, and gives both.

@@ -1,20 +1,20 @@
 //! The purge of old snapshots and logs by the clock (`autopurge.*`).
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::interval;
 
-use crate::storage::{FileSystem, purge};
+use crate::storage::{Directories, FileSystem, purge};
 
 /// Purges at once and then every so many hours.
-pub(super) async fn run(fs: Arc<dyn FileSystem>, snap_dir: PathBuf, log_dir: PathBuf, retain: usize, hours: u32) {
+pub(super) async fn run(fs: Arc<dyn FileSystem>, directories: Arc<Directories>, retain: usize, hours: u32) {
     let mut timer = interval(Duration::from_secs(u64::from(hours) * 3600));
     loop {
         timer.tick().await;
-        let (fs, snap_dir, log_dir) = (Arc::clone(&fs), snap_dir.clone(), log_dir.clone());
-        let purged = tokio::task::spawn_blocking(move || purge(fs.as_ref(), &snap_dir, &log_dir, retain)).await;
+        let (fs, directories) = (Arc::clone(&fs), Arc::clone(&directories));
+        let purge_now = move || purge(fs.as_ref(), directories.snap_dir(), directories.log_dir(), retain, directories.files());
+        let purged = tokio::task::spawn_blocking(purge_now).await;
         match purged {
             Ok(Ok(removed)) => {
                 for path in removed {

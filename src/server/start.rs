@@ -189,7 +189,7 @@ fn bind(settings: &Settings) -> Result<Listener, StartError> {
 async fn serve(
     node: Arc<Node>,
     fs: Arc<dyn FileSystem>,
-    directories: &Directories,
+    directories: &Arc<Directories>,
     settings: &Settings,
     started: Instant,
 ) -> Result<(), StartError> {
@@ -203,7 +203,7 @@ async fn serve(
     tokio::spawn(timers::sweep(Arc::clone(&node), settings.tree.clone()));
     if let Some(hours) = settings.storage.autopurge_purge_interval_hours {
         let retain = settings.storage.autopurge_snap_retain_count as usize;
-        tokio::spawn(purge::run(fs, directories.snap_dir().to_path_buf(), directories.log_dir().to_path_buf(), retain, hours));
+        tokio::spawn(purge::run(fs, Arc::clone(directories), retain, hours));
     }
     tracing::info!(address = %listener.address()?, took_ms = started.elapsed().as_millis() as u64, "binding to port: serving clients");
     tokio::spawn(listener.accept(Arc::new(context)));

@@ -4,6 +4,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::error::{IoContext, StorageError};
 use super::fs::{File, FileSystem};
 use super::names::LOCK_NAME;
@@ -15,6 +17,7 @@ const VERSION_DIR: &str = "version-2";
 pub struct Directories {
     snap_dir: PathBuf,
     log_dir: PathBuf,
+    files: Arc<Mutex<()>>,
     _locks: Vec<Box<dyn File>>,
 }
 
@@ -33,13 +36,19 @@ impl Directories {
                 seen.push(dir);
             }
         }
-        Ok(Self { snap_dir, log_dir, _locks: locks })
+        Ok(Self { snap_dir, log_dir, files: Arc::default(), _locks: locks })
     }
 
     /// Where snapshots and epoch files are.
     #[must_use]
     pub fn snap_dir(&self) -> &Path {
         &self.snap_dir
+    }
+
+    /// Held by whoever removes snapshots or log files: a purge, a truncation, an installation.
+    #[must_use]
+    pub fn files(&self) -> &Arc<Mutex<()>> {
+        &self.files
     }
 
     /// Where the log is.

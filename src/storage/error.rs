@@ -4,7 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::ids::Zxid;
+use crate::ids::{Epoch, Zxid};
+
+/// How a member of an ensemble gets its data anew. It keeps its epochs: a server with epochs and without data does not vote until it has
+/// everything, so that nothing acknowledged is lost while it has forgotten it.
+const FETCH: &str = "move log.*, snapshot.* and paddock.synced of its data directories away (keep myid, acceptedEpoch and currentEpoch) and \
+                     start it, so that it fetches everything from the leader";
 
 /// A fault of the storage. Every one of them stops the node: there is no way to go on with a log that may have lost something.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -23,8 +28,8 @@ pub enum StorageError {
     /// A log file holds bytes that were durable once and cannot be read as records any more.
     #[error(
         "transaction log {path} is damaged at offset {offset}: {reason}. The last transaction read before it is {last}. \
-         Restore this file from a backup; or, if this server is one of an ensemble whose other members are healthy, move the \
-         contents of its data directories away (keep myid) and start it, so that it fetches everything from the leader"
+         Restore this file from a backup; or, if this server is one of an ensemble whose other members are healthy, {}",
+        FETCH
     )]
     LogDamaged {
         /// The log file.
@@ -39,8 +44,8 @@ pub enum StorageError {
     /// Transactions are missing between two that are there.
     #[error(
         "transactions are missing: {path} has {found} at offset {offset}, but the one before it is {last}. A log file was lost, \
-         or a snapshot. Restore it from a backup; or, if this server is one of an ensemble whose other members are healthy, move \
-         the contents of its data directories away (keep myid) and start it"
+         or a snapshot. Restore it from a backup; or, if this server is one of an ensemble whose other members are healthy, {}",
+        FETCH
     )]
     LogHole {
         /// The log file that holds the first transaction after the hole.
@@ -55,8 +60,8 @@ pub enum StorageError {
     /// The disk does not give the bytes of a log file.
     #[error(
         "transaction log {path} cannot be read at offset {offset}: {reason}. Check the disk and its permissions; restore this file \
-         from a backup; or, if this server is one of an ensemble whose other members are healthy, move the contents of its data \
-         directories away (keep myid) and start it, so that it fetches everything from the leader"
+         from a backup; or, if this server is one of an ensemble whose other members are healthy, {}",
+        FETCH
     )]
     LogUnreadable {
         /// The log file.
@@ -94,11 +99,34 @@ pub enum StorageError {
         /// What is wrong there.
         reason: String,
     },
+    /// A received snapshot was taking the place of everything else when the server stopped, and is damaged now.
+    #[error(
+        "received snapshot {path} is damaged: it was taking the place of all snapshots and logs when the server stopped. Remove it to go \
+         on with what was there before, if snapshots and logs are complete; or, if the other members of the ensemble are healthy, {}",
+        FETCH
+    )]
+    InstallDamaged {
+        /// The snapshot.
+        path: PathBuf,
+    },
+    /// The tree was replaced by another while a snapshot of it was being written.
+    #[error("the snapshot of {zxid} was given up: it is no longer part of the history")]
+    SnapshotGivenUp {
+        /// The zxid of the snapshot.
+        zxid: Zxid,
+    },
+    /// Snapshots and log do not lead to the end of the history any more.
+    #[error("snapshots and log do not lead to transaction {last} any more, which was durable: files were lost while the server ran")]
+    HistoryLost {
+        /// The last transaction that was durable.
+        last: Zxid,
+    },
     /// The newer snapshots are damaged and the log does not lead from an older one past them.
     #[error(
         "snapshot {path} is damaged ({reason}), and the log cannot stand in for it: from snapshot {from} it leads only to \
          {reached}, not to {needed}. Restore the snapshot or the missing log files from a backup; or, if this server is one of an \
-         ensemble whose other members are healthy, move the contents of its data directories away (keep myid) and start it"
+         ensemble whose other members are healthy, {}",
+        FETCH
     )]
     SnapshotNotReplaceable {
         /// The newest damaged snapshot.
@@ -169,13 +197,43 @@ pub enum StorageError {
     },
     /// An epoch file does not hold a number.
     #[error(
-        "epoch file {path} does not hold a decimal number but {found:?}: restore it, or write the epoch (the zxid's high half) of the last transaction"
+        "epoch file {path} does not hold a number from 0 to 2147483647 but {found:?}: restore it, or write the epoch (the zxid's high half) of the last transaction"
     )]
     EpochFile {
         /// The file.
         path: PathBuf,
         /// Its first characters.
         found: String,
+    },
+    /// One of the two epoch files was lost.
+    #[error(
+        "epoch file {path} is missing, though {other} says {epoch} and the last transaction is {last}. Restore it from a backup; or, if \
+         this server is one of an ensemble whose other members are healthy, write {epoch} into it and {}",
+        FETCH
+    )]
+    EpochMissing {
+        /// The file that is missing.
+        path: PathBuf,
+        /// The one that is there.
+        other: PathBuf,
+        /// What it says.
+        epoch: Epoch,
+        /// The end of the history.
+        last: Zxid,
+    },
+    /// The promise is older than the leadership that was adopted.
+    #[error(
+        "{dir}: acceptedEpoch is {accepted}, below currentEpoch, which is {current}: the disk lost the newer one. Restore the files from a \
+         backup; or, if this server is one of an ensemble whose other members are healthy, write {current} into acceptedEpoch and {}",
+        FETCH
+    )]
+    EpochsContradict {
+        /// The directory of both.
+        dir: PathBuf,
+        /// The promise.
+        accepted: Epoch,
+        /// The leadership adopted.
+        current: Epoch,
     },
     /// The content of a transaction could not be taken in.
     #[error("transaction {zxid} in {path} at offset {offset} cannot be applied: {reason}")]

@@ -45,6 +45,12 @@ pub trait FileSystem: Send + Sync {
     /// As the system reports them.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a file a second name, which is free.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if it is not; others as the system reports them. Not every file system can do this.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     /// Removes a file.
     ///
     /// # Errors
@@ -158,6 +164,10 @@ impl FileSystem for RealFileSystem {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! Log files as they are read at a start: record by record, telling a torn end from damage.
+//! Log files as they are read, at a start or for a learner: record by record, telling a torn end from damage.
 //!
 //! A file is read through a window, so that memory follows the largest record and not the length of the file.
 
@@ -52,6 +52,11 @@ impl LogFile {
         let file = fs.open(path).context("open", path)?;
         let len = file.len().context("stat", path)?;
         Ok(Self { path: path.to_path_buf(), file, len, window: Vec::new(), window_at: 0, position: FILE_HEADER_BYTES as u64 })
+    }
+
+    /// Goes on reading at an offset where a record begins.
+    pub(super) fn seek(&mut self, offset: u64) {
+        self.position = offset;
     }
 
     pub(super) fn has_magic(&mut self) -> Result<bool, StorageError> {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::error::{IoContext, StorageError};
 use super::fs::{File, FileSystem};
 use super::layout::{MARK_BYTES, Mark, mark_bytes, parse_mark};
-use super::names::MARK_NAME;
+use super::names::{MARK_NAME, TEMPORARY_SUFFIX};
 
 /// Distance of the two slots: no disk tears two sectors with one write.
 const SLOT_BYTES: u64 = 4096;
@@ -36,6 +36,24 @@ fn read_slots(file: &dyn File, path: &Path) -> Result<[Option<Mark>; 2], Storage
         *slot = parse_mark(&bytes[..n]);
     }
     Ok(slots)
+}
+
+/// Replaces the mark by one that may reach less far, in one step: durable when this returns.
+///
+/// # Errors
+/// As the disk reports them; the old mark stands then.
+pub(super) fn replace_mark(fs: &dyn FileSystem, dir: &Path, mark: Mark) -> Result<(), StorageError> {
+    let (path, temporary) = (dir.join(MARK_NAME), dir.join(format!("{MARK_NAME}{TEMPORARY_SUFFIX}")));
+    // What is left over from a failed sync may never reach the disk.
+    if fs.exists(&temporary).context("look for", &temporary)? {
+        fs.remove(&temporary).context("remove", &temporary)?;
+    }
+    let mut file = fs.create(&temporary).context("create", &temporary)?;
+    file.write_all_at(&mark_bytes(mark), 0).context("write", &temporary)?;
+    file.sync_data().context("sync", &temporary)?;
+    drop(file);
+    fs.rename(&temporary, &path).context("rename", &temporary)?;
+    fs.sync_dir(dir).context("sync", dir)
 }
 
 /// The mark as the log writes it.

@@ -15,6 +15,10 @@ pub const LOG_PREFIX: &str = "log";
 pub const TEMPORARY_PREFIX: &str = "paddock-snapshot";
 /// Last part of the names of files that are being written.
 pub const TEMPORARY_SUFFIX: &str = ".tmp";
+/// First part of the name of a received snapshot that is taking the place of everything else.
+pub const INSTALL_PREFIX: &str = "paddock-install";
+/// First part of the name of an empty file: everything above the zxid in its name is being removed.
+pub const TRUNCATE_PREFIX: &str = "paddock-truncate";
 /// The file that says up to where the last log file is durable.
 pub const MARK_NAME: &str = "paddock.synced";
 /// The file whose lock keeps a second server out of the directory.
@@ -38,6 +42,24 @@ pub fn temporary_snapshot_name(zxid: Zxid) -> String {
     format!("{TEMPORARY_PREFIX}.{:x}{TEMPORARY_SUFFIX}", zxid.0)
 }
 
+/// The name under which a snapshot is received.
+#[must_use]
+pub fn received_snapshot_name(number: u64) -> String {
+    format!("{TEMPORARY_PREFIX}-received.{number}{TEMPORARY_SUFFIX}")
+}
+
+/// The name of a received snapshot that is being installed.
+#[must_use]
+pub fn install_name(zxid: Zxid, compression: Compression) -> String {
+    format!("{INSTALL_PREFIX}.{:x}{}", zxid.0, compression.suffix())
+}
+
+/// The name of the file that says what is being truncated.
+#[must_use]
+pub fn truncate_name(to: Zxid) -> String {
+    format!("{TRUNCATE_PREFIX}.{:x}", to.0)
+}
+
 /// The zxid in the name `log.<hex>`; `None` for every other name, so also for `log.5.bak`, which ZooKeeper would take for log 5.
 #[must_use]
 pub fn parse_log_name(name: &str) -> Option<Zxid> {
@@ -47,7 +69,23 @@ pub fn parse_log_name(name: &str) -> Option<Zxid> {
 /// The zxid and the codec in the name of a snapshot; `None` for every other name, so also for `snapshot.5.tmp`.
 #[must_use]
 pub fn parse_snapshot_name(name: &str) -> Option<(Zxid, Compression)> {
-    let rest = name.strip_prefix(SNAPSHOT_PREFIX)?.strip_prefix('.')?;
+    parse_compressed(name, SNAPSHOT_PREFIX)
+}
+
+/// The zxid and the codec in the name of a snapshot that is being installed.
+#[must_use]
+pub fn parse_install_name(name: &str) -> Option<(Zxid, Compression)> {
+    parse_compressed(name, INSTALL_PREFIX)
+}
+
+/// The zxid in the name of the file that says what is being truncated.
+#[must_use]
+pub fn parse_truncate_name(name: &str) -> Option<Zxid> {
+    parse_hex(name.strip_prefix(TRUNCATE_PREFIX)?.strip_prefix('.')?)
+}
+
+fn parse_compressed(name: &str, prefix: &str) -> Option<(Zxid, Compression)> {
+    let rest = name.strip_prefix(prefix)?.strip_prefix('.')?;
     let (hex, compression) = match rest.split_once('.') {
         None => (rest, Compression::None),
         Some((hex, "gz")) => (hex, Compression::Gzip),
@@ -123,6 +161,13 @@ mod tests {
         for name in ["snapshot", "snapshot.", "snapshot.5.tmp", "snapshot.5.gz.gz", "snapshot.gz", "log.5"] {
             assert_eq!(parse_snapshot_name(name), None, "{name}");
         }
-        assert_eq!(parse_snapshot_name(&temporary_snapshot_name(Zxid(5))), None);
+        for name in
+            [temporary_snapshot_name(Zxid(5)), received_snapshot_name(5), install_name(Zxid(5), Compression::None), truncate_name(Zxid(5))]
+        {
+            assert_eq!((parse_snapshot_name(&name), parse_log_name(&name)), (None, None), "{name}");
+        }
+        assert_eq!(parse_install_name(&install_name(Zxid(10), Compression::Gzip)), Some((Zxid(10), Compression::Gzip)));
+        assert_eq!(parse_truncate_name(&truncate_name(Zxid(10))), Some(Zxid(10)));
+        assert_eq!((parse_install_name("snapshot.5"), parse_truncate_name("paddock-truncate.5.tmp")), (None, None));
     }
 }

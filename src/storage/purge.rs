@@ -2,20 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
+use parking_lot::Mutex;
+
 use super::error::{IoContext, StorageError};
 use super::fs::FileSystem;
 use super::names::{SnapshotName, list_logs, list_snapshots};
 use super::snapshot::is_sound;
-use crate::ids::Zxid;
 
 /// Keeps the newest `retain` snapshots that can be read to their end, and the log files since the oldest of them. Gives the files that
 /// were removed. Damaged snapshots do not count: what would stand in for them is kept.
 ///
+/// It reads for long, and removes while it holds `files`, which a truncation or an installation holds as well: what those removed
+/// meanwhile cannot be what makes something else superfluous.
+///
 /// # Errors
 /// When a directory cannot be listed, a snapshot not read, or a file not removed.
-pub fn purge(fs: &dyn FileSystem, snap_dir: &Path, log_dir: &Path, retain: usize) -> Result<Vec<PathBuf>, StorageError> {
+pub fn purge(fs: &dyn FileSystem, snap_dir: &Path, log_dir: &Path, retain: usize, files: &Mutex<()>) -> Result<Vec<PathBuf>, StorageError> {
+    let kept = newest_sound(fs, snap_dir, &list_snapshots(fs, snap_dir)?, retain)?;
+    let Some(oldest_kept) = kept.last().filter(|_| kept.len() == retain).map(|snapshot| snapshot.zxid) else { return Ok(Vec::new()) };
+    let _files = files.lock();
     let snapshots = list_snapshots(fs, snap_dir)?;
-    let Some(oldest_kept) = oldest_kept(fs, snap_dir, &snapshots, retain)? else { return Ok(Vec::new()) };
+    if !kept.iter().all(|kept| snapshots.contains(kept)) {
+        return Ok(Vec::new());
+    }
     let logs = list_logs(fs, log_dir)?;
     let first_needed = logs.iter().rposition(|(name, _)| *name <= oldest_kept).unwrap_or(0);
     let old_snapshots: Vec<PathBuf> =
@@ -27,15 +36,18 @@ pub fn purge(fs: &dyn FileSystem, snap_dir: &Path, log_dir: &Path, retain: usize
     Ok(old_snapshots.into_iter().chain(old_logs).collect())
 }
 
-fn oldest_kept(fs: &dyn FileSystem, dir: &Path, snapshots: &[SnapshotName], retain: usize) -> Result<Option<Zxid>, StorageError> {
-    let mut sound_count = 0;
+/// The newest snapshots that are sound, newest first, `count` at most.
+fn newest_sound(fs: &dyn FileSystem, dir: &Path, snapshots: &[SnapshotName], count: usize) -> Result<Vec<SnapshotName>, StorageError> {
+    let mut sound = Vec::new();
     for snapshot in snapshots {
-        sound_count += usize::from(is_sound(fs, &dir.join(&snapshot.name), snapshot.compression)?);
-        if sound_count == retain {
-            return Ok(Some(snapshot.zxid));
+        if is_sound(fs, &dir.join(&snapshot.name), snapshot.compression)? {
+            sound.push(snapshot.clone());
+        }
+        if sound.len() == count {
+            break;
         }
     }
-    Ok(None)
+    Ok(sound)
 }
 
 fn remove(fs: &dyn FileSystem, dir: &Path, paths: &[PathBuf]) -> Result<(), StorageError> {

@@ -1,4 +1,5 @@
-//! What a start reads back: the newest sound snapshot, then the log behind it (disk-formats.md §7, §12).
+//! What a start reads back: the newest sound snapshot, then the log behind it (disk-formats.md §7, §12). And the same up to an earlier
+//! txn, for a truncation.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,7 +8,8 @@ use super::error::{IoContext, StorageError};
 use super::fs::FileSystem;
 use super::log_reader::{End, LogFile, Next};
 use super::names::{SnapshotName, TEMPORARY_PREFIX, TEMPORARY_SUFFIX, list_logs, list_snapshots};
-use super::replay::replay;
+use super::replacement;
+use super::replay::{replay, replay_to};
 use super::snapshot::{Sections, SnapshotVisitor, read_snapshot};
 use crate::ids::Zxid;
 
@@ -62,13 +64,15 @@ impl Recovered {
     }
 }
 
-/// Reads everything back into `target`, and cuts a torn end off the log before anything new is written.
+/// Reads everything back into `target`, and cuts a torn end off the log before anything new is written. A truncation or an installation
+/// that was cut short is completed first.
 ///
 /// # Errors
 /// When something durable is missing or damaged; the message says where, and what to do.
 pub fn recover(fs: &Arc<dyn FileSystem>, options: &RecoveryOptions, target: &mut impl Restore) -> Result<Recovered, StorageError> {
     let fs = fs.as_ref();
     check_places(fs, options)?;
+    replacement::complete(fs, options)?;
     remove_left_overs(fs, &options.snap_dir)?;
     sync_directories(fs, options)?;
     let snapshots = list_snapshots(fs, &options.snap_dir)?;
@@ -89,6 +93,19 @@ pub fn recover(fs: &Arc<dyn FileSystem>, options: &RecoveryOptions, target: &mut
     }
     recovered.cut_bytes = clean_up.run(fs, &options.log_dir)?;
     Ok(recovered)
+}
+
+/// Reads back into `target` the state at exactly `to`, if snapshots and log lead there, and changes nothing. Tells whether they do.
+///
+/// # Errors
+/// When something on the way is damaged or missing.
+pub fn rebuild(fs: &dyn FileSystem, options: &RecoveryOptions, to: Zxid, target: &mut impl Restore) -> Result<bool, StorageError> {
+    let mut snapshots = list_snapshots(fs, &options.snap_dir)?;
+    snapshots.retain(|snapshot| snapshot.zxid <= to);
+    let mut recovered = Recovered::default();
+    load_snapshot(fs, options, &snapshots, target, &mut recovered)?;
+    let Some(base) = recovered.snapshot else { return Ok(false) };
+    Ok(replay_to(fs, options, base, to, target)? == to)
 }
 
 /// What is read may stand in memory only, left behind by a run that was killed. Files are synced where they matter; names here.

@@ -12,7 +12,7 @@ use super::fs::FileSystem;
 use super::layout::{FILE_HEADER_BYTES, Mark};
 use super::log_reader::{End, LogFile, Next};
 use super::mark::read_mark;
-use super::names::{MARK_NAME, log_name};
+use super::names::{MARK_NAME, list_logs, log_name};
 use super::recovery::{Recovered, RecoveryOptions, Restore};
 use crate::ids::Zxid;
 
@@ -35,6 +35,8 @@ struct Replay<'a> {
     options: &'a RecoveryOptions,
     recovered: &'a mut Recovered,
     mark: Option<Mark>,
+    /// Nothing above it is read.
+    limit: Zxid,
     /// Breaks behind the last record.
     breaks: Vec<Break>,
     /// Files behind the last record that hold none.
@@ -51,7 +53,7 @@ pub(super) fn replay(
 ) -> Result<CleanUp, StorageError> {
     let mark = read_mark(fs, &options.log_dir)?;
     let needed = needed_logs(fs, options, logs, recovered.last_zxid)?;
-    let mut replay = Replay { options, recovered, mark, breaks: Vec::new(), empty: Vec::new() };
+    let mut replay = Replay { options, recovered, mark, limit: Zxid(i64::MAX), breaks: Vec::new(), empty: Vec::new() };
     for (name, file) in needed {
         let mut log = LogFile::open(fs, &options.log_dir.join(file))?;
         replay.file(&mut log, *name, target)?;
@@ -62,9 +64,31 @@ pub(super) fn replay(
     Ok(replay.clean_up(newest))
 }
 
+/// Replays the log behind the snapshot `base` into `target`, up to `to` at most. Changes nothing. Gives the last txn reached.
+///
+/// # Errors
+/// When something before that is damaged or missing.
+pub(super) fn replay_to(
+    fs: &dyn FileSystem,
+    options: &RecoveryOptions,
+    base: Zxid,
+    to: Zxid,
+    target: &mut impl Restore,
+) -> Result<Zxid, StorageError> {
+    let logs = list_logs(fs, &options.log_dir)?;
+    let mut recovered = Recovered { last_zxid: base, snapshot: Some(base), ..Recovered::default() };
+    let mark = read_mark(fs, &options.log_dir)?;
+    let mut replay = Replay { options, recovered: &mut recovered, mark, limit: to, breaks: Vec::new(), empty: Vec::new() };
+    for (name, file) in needed_logs(fs, options, &logs, base)?.iter().take_while(|(name, _)| *name <= to) {
+        let mut log = LogFile::open(fs, &options.log_dir.join(file))?;
+        replay.file(&mut log, *name, target)?;
+    }
+    Ok(recovered.last_zxid)
+}
+
 /// The files that can hold records behind the snapshot: the newest that begins at or before it, and all later ones. A file without any
 /// record says nothing about where the one before it ends.
-fn needed_logs<'a>(
+pub(super) fn needed_logs<'a>(
     fs: &dyn FileSystem,
     options: &RecoveryOptions,
     logs: &'a [(Zxid, String)],
@@ -92,7 +116,11 @@ impl Replay<'_> {
         }
         let mut is_empty = true;
         let end = loop {
+            if self.recovered.last_zxid >= self.limit {
+                return Ok(());
+            }
             match log.next()? {
+                Next::Record { zxid, .. } if zxid > self.limit => return Ok(()),
                 Next::Record { offset, zxid, payload } => {
                     is_empty = false;
                     if zxid > self.recovered.last_zxid {

@@ -8,11 +8,13 @@ use jute::text::decode_written;
 
 use super::error::{IoContext, StorageError};
 use super::fs::{File, FileSystem};
+use super::install::ReceivedSnapshot;
 use super::layout::{
     FILE_HEADER_BYTES, LAST_ZXID_BYTES, MAGIC_SNAPSHOT, SEAL_BYTES, SLASH, digest_section, file_magic, i32_at, i64_at, seal,
     snapshot_header,
 };
-use super::names::{snapshot_name, temporary_snapshot_name};
+use super::names::{received_snapshot_name, snapshot_name, temporary_snapshot_name};
+use super::recovery::Restore;
 use super::snapshot_codec::{Compression, Encoder, decoder};
 use crate::ids::Zxid;
 
@@ -76,11 +78,35 @@ impl SnapshotWriter {
     /// # Errors
     /// When the file cannot be made.
     pub fn new(fs: Arc<dyn FileSystem>, dir: &Path, zxid: Zxid, compression: Compression) -> Result<Self, StorageError> {
-        let temporary = dir.join(temporary_snapshot_name(zxid));
+        let target = dir.join(snapshot_name(zxid, compression));
+        Self::create(fs, dir, dir.join(temporary_snapshot_name(zxid)), target, compression)
+    }
+
+    /// Begins a snapshot that comes from a leader; the number tells it from others of this process. It gets its name when it is installed.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub(super) fn received(
+        fs: Arc<dyn FileSystem>,
+        dir: &Path,
+        zxid: Zxid,
+        compression: Compression,
+        number: u64,
+    ) -> Result<Self, StorageError> {
+        let target = dir.join(snapshot_name(zxid, compression));
+        Self::create(fs, dir, dir.join(received_snapshot_name(number)), target, compression)
+    }
+
+    fn create(
+        fs: Arc<dyn FileSystem>,
+        dir: &Path,
+        temporary: PathBuf,
+        target: PathBuf,
+        compression: Compression,
+    ) -> Result<Self, StorageError> {
         let file = fs.create(&temporary).context("create", &temporary)?;
         let appender = Appender { file, buffer: Vec::new(), position: 0, synced: 0 };
         let encoder = Encoder::new(compression, appender).context("write", &temporary)?;
-        let target = dir.join(snapshot_name(zxid, compression));
         let (dir, encoder, adler) = (dir.to_path_buf(), Some(encoder), simd_adler32::Adler32::new());
         let mut writer = Self { fs, dir, temporary, target, is_finished: false, encoder, adler };
         writer.write(&snapshot_header())?;
@@ -107,6 +133,31 @@ impl SnapshotWriter {
     /// # Errors
     /// When the disk refuses; the snapshot does not exist then.
     pub fn finish(mut self, sections: Sections) -> Result<PathBuf, StorageError> {
+        self.complete(sections)?;
+        self.fs.rename(&self.temporary, &self.target).context("rename", &self.temporary)?;
+        self.is_finished = true;
+        self.fs.sync_dir(&self.dir).context("sync", &self.dir)?;
+        Ok(self.target.clone())
+    }
+
+    /// As [`Self::finish`], but the file keeps its temporary name.
+    ///
+    /// # Errors
+    /// When the disk refuses; the file does not exist then.
+    pub(super) fn finish_received(
+        mut self,
+        zxid: Zxid,
+        compression: Compression,
+        sections: Sections,
+    ) -> Result<ReceivedSnapshot, StorageError> {
+        self.complete(sections)?;
+        self.is_finished = true;
+        let (fs, path) = (Arc::clone(&self.fs), self.temporary.clone());
+        Ok(ReceivedSnapshot { fs, path, zxid, compression, is_installed: false })
+    }
+
+    /// Seals the body, adds the sections, and makes the content durable.
+    fn complete(&mut self, sections: Sections) -> Result<(), StorageError> {
         self.write_seal()?;
         if let Some((zxid, version, digest)) = sections.digest {
             self.write(&digest_section(zxid, version, digest))?;
@@ -119,12 +170,7 @@ impl SnapshotWriter {
         let encoder = self.encoder.take().expect("a writer is finished once");
         let mut appender = encoder.finish().context("write", &self.temporary)?;
         appender.flush().context("write", &self.temporary)?;
-        appender.file.sync_data().context("sync", &self.temporary)?;
-        drop(appender);
-        self.fs.rename(&self.temporary, &self.target).context("rename", &self.temporary)?;
-        self.is_finished = true;
-        self.fs.sync_dir(&self.dir).context("sync", &self.dir)?;
-        Ok(self.target.clone())
+        appender.file.sync_data().context("sync", &self.temporary)
     }
 }
 
@@ -193,8 +239,8 @@ impl Read for FileReader {
     }
 }
 
-/// Takes in nothing: what is left of reading is the check of the seals.
-struct Nothing;
+/// Takes in nothing: what is left of reading is the check that everything is there.
+pub(super) struct Nothing;
 
 impl SnapshotVisitor for Nothing {
     fn session(&mut self, _: i64, _: i32) {}
@@ -204,6 +250,16 @@ impl SnapshotVisitor for Nothing {
     }
 
     fn znode(&mut self, _: &str, _: Option<&[u8]>, _: i64, _: SnapshotStat) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Restore for Nothing {
+    fn reset(&mut self, _: bool) {}
+
+    fn snapshot_loaded(&mut self, _: Zxid, _: Sections) {}
+
+    fn txn(&mut self, _: Zxid, _: &[u8]) -> Result<(), String> {
         Ok(())
     }
 }

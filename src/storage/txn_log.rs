@@ -183,6 +183,16 @@ impl TxnLog {
         Ok(stats)
     }
 
+    /// The files were changed behind its back, and now end in `last`: the next append opens a new file behind that.
+    ///
+    /// # Panics
+    /// When something was appended and not rolled before.
+    pub fn reset(&mut self, last: Zxid) {
+        assert!(self.open.is_none() && self.batch.is_empty(), "the log is rolled before its files are changed");
+        self.mark = None;
+        (self.last, self.durable) = (last, last);
+    }
+
     /// Gives back the room that was allocated ahead. Not synced: zeros behind the records harm nobody.
     fn close_file(&mut self) -> Result<(), StorageError> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
@@ -200,6 +210,12 @@ impl TxnLog {
     pub fn close(&mut self) -> Result<(), StorageError> {
         self.roll()?;
         self.sync_mark()
+    }
+
+    /// The last zxid appended.
+    #[must_use]
+    pub fn last_zxid(&self) -> Zxid {
+        self.last
     }
 
     /// Bytes of records in the current file.

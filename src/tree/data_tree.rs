@@ -11,7 +11,7 @@ use super::acl::{AclEntry, AclId, AclList, AclTable, Identity, perms};
 use super::digest;
 use super::path;
 use super::quota::{self, QuotaIndex, StatsTrack};
-use super::snapshot_walk::Frozen;
+use super::snapshot_walk::{self, Frozen};
 use super::stat::{OwnerKind, OwnerRules, StatFields};
 use super::store::{NewNode, NodeId, ROOT, Store};
 use crate::ids::{SessionId, Zxid};
@@ -29,7 +29,8 @@ const ZNODE_RECORD_BYTES: u64 = 8 + 8 + 60;
 pub struct DataTree {
     pub(super) store: Store,
     pub(super) acls: AclTable,
-    pub(super) frozen: Mutex<Option<Box<Frozen>>>,
+    /// Snapshots under way.
+    pub(super) walks: Mutex<Vec<Frozen>>,
     pub(super) quotas: QuotaIndex,
     ephemerals: BTreeMap<i64, BTreeSet<NodeId>>,
     containers: BTreeSet<NodeId>,
@@ -77,7 +78,7 @@ impl DataTree {
         let mut tree = Self {
             store: Store::new(seed, AclId::OPEN),
             acls: AclTable::default(),
-            frozen: Mutex::new(None),
+            walks: Mutex::default(),
             quotas: QuotaIndex::default(),
             ephemerals: BTreeMap::new(),
             containers: BTreeSet::new(),
@@ -131,9 +132,7 @@ impl DataTree {
                 self.ephemerals.entry(session).or_default().insert(id);
             }
         }
-        if let Some(frozen) = self.frozen.get_mut() {
-            frozen.created(id);
-        }
+        self.walks.get_mut().iter_mut().for_each(|frozen| frozen.created(id));
         id
     }
 
@@ -170,9 +169,7 @@ impl DataTree {
 
     /// Called before a node changes or goes, so that a snapshot under way keeps its old form.
     fn before_change(&mut self, id: NodeId) {
-        if let Some(frozen) = self.frozen.get_mut() {
-            frozen.before_change(&self.store, id);
-        }
+        snapshot_walk::before_change(self.walks.get_mut(), &self.store, id);
     }
 
     fn change_stat(&mut self, id: NodeId, change: impl FnOnce(&mut StatFields)) {

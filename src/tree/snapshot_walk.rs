@@ -2,8 +2,10 @@
 //!
 //! The walker goes over the slots in slices, under the read lock. A znode that changes or goes before the walker came by leaves its
 //! old form behind; one that is created meanwhile is passed over. Every znode is written behind its parent, as loaders demand.
+//! Several walks may be under way, each with its own zxid: one for the disk, others for learners. They share the old forms.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jute::Encode;
 
@@ -23,11 +25,33 @@ struct OldForm {
     stat: StatFields,
 }
 
+/// The name of a walk, which no other walk has, on this tree or on another. A walk whose name nobody holds any more is over.
+#[derive(Clone, Debug)]
+pub struct WalkId(Arc<()>);
+
+impl WalkId {
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// How far a walk has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Walked {
+    /// There are more znodes.
+    More,
+    /// All are written, terminator included.
+    Whole,
+    /// This walk is not under way on this tree: the tree was replaced by another, or the walk was ended.
+    Ended,
+}
+
 /// The part of a snapshot under way that the tree keeps up to date.
 pub struct Frozen {
+    id: WalkId,
     /// One bit a slot: written already, or not part of the snapshot.
     done: Vec<u64>,
-    saved: BTreeMap<NodeId, OldForm>,
+    saved: BTreeMap<NodeId, Arc<OldForm>>,
     slot_count: u32,
     next: u32,
 }
@@ -35,7 +59,8 @@ pub struct Frozen {
 impl Frozen {
     fn new(store: &Store) -> Self {
         let slot_count = store.slot_count();
-        let mut frozen = Self { done: vec![0; slot_count as usize / 64 + 1], saved: BTreeMap::new(), slot_count, next: 0 };
+        let (id, done) = (WalkId(Arc::new(())), vec![0; slot_count as usize / 64 + 1]);
+        let mut frozen = Self { id, done, saved: BTreeMap::new(), slot_count, next: 0 };
         for slot in (0..slot_count).map(NodeId).filter(|&slot| !store.is_live(slot)) {
             frozen.mark(slot);
         }
@@ -59,11 +84,8 @@ impl Frozen {
         }
     }
 
-    /// A node is about to change or to go: keeps how it was, unless it is written already.
-    pub(super) fn before_change(&mut self, store: &Store, id: NodeId) {
-        if !self.is_done(id) && !self.saved.contains_key(&id) {
-            self.saved.insert(id, old_form(store, id));
-        }
+    fn lacks(&self, id: NodeId) -> bool {
+        !self.is_done(id) && !self.saved.contains_key(&id)
     }
 
     /// Appends a node that belongs into the snapshot.
@@ -90,6 +112,15 @@ impl Frozen {
     }
 }
 
+/// A node is about to change or to go: every walk that has not written it yet keeps how it was.
+pub(super) fn before_change(walks: &mut [Frozen], store: &Store, id: NodeId) {
+    let mut form: Option<Arc<OldForm>> = None;
+    for frozen in walks.iter_mut().filter(|frozen| frozen.lacks(id)) {
+        let form = form.get_or_insert_with(|| Arc::new(old_form(store, id)));
+        frozen.saved.insert(id, Arc::clone(form));
+    }
+}
+
 fn old_form(store: &Store, id: NodeId) -> OldForm {
     OldForm {
         parent: store.parent(id),
@@ -101,8 +132,10 @@ fn old_form(store: &Store, id: NodeId) -> OldForm {
 }
 
 /// What stays the same for a whole snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SnapshotStart {
+    /// The walk.
+    pub walk: WalkId,
     /// The zxid that the snapshot stands for.
     pub zxid: Zxid,
     /// The digest of the tree at that zxid.
@@ -111,9 +144,12 @@ pub struct SnapshotStart {
 
 impl DataTree {
     /// Begins a snapshot of the tree as it is now. Appends the part before the znodes to `out`: sessions and ACLs.
-    /// One that was under way is given up.
     pub fn begin_snapshot(&mut self, sessions: &[(SessionId, i32)], out: &mut Vec<u8>) -> SnapshotStart {
-        *self.frozen.get_mut() = Some(Box::new(Frozen::new(&self.store)));
+        let frozen = Frozen::new(&self.store);
+        let walk = frozen.id.clone();
+        let walks = self.walks.get_mut();
+        walks.retain(|frozen| Arc::strong_count(&frozen.id.0) > 1);
+        walks.push(frozen);
         (sessions.len() as i32).encode(out);
         for (session, timeout_ms) in sessions {
             session.0.encode(out);
@@ -124,16 +160,16 @@ impl DataTree {
             id.to_disk().encode(out);
             encode_acl(list, out);
         }
-        SnapshotStart { zxid: self.last_zxid(), digest: self.digest() }
+        SnapshotStart { walk, zxid: self.last_zxid(), digest: self.digest() }
     }
 
-    /// Appends the next znodes to `out`, about `bytes` of them. False when all are written, terminator included, or none is under way.
-    pub fn continue_snapshot(&self, bytes: usize, out: &mut Vec<u8>) -> bool {
-        let mut frozen = self.frozen.lock();
-        let Some(frozen) = frozen.as_deref_mut() else { return false };
+    /// Appends the next znodes of a walk to `out`, until it holds `bytes`. Not called again once all are written.
+    pub fn continue_snapshot(&self, walk: &WalkId, bytes: usize, out: &mut Vec<u8>) -> Walked {
+        let mut walks = self.walks.lock();
+        let Some(frozen) = walks.iter_mut().find(|frozen| frozen.id.is(walk)) else { return Walked::Ended };
         while frozen.next < frozen.slot_count {
             if out.len() >= bytes {
-                return true;
+                return Walked::More;
             }
             let id = NodeId(frozen.next);
             frozen.next += 1;
@@ -142,7 +178,7 @@ impl DataTree {
             }
         }
         jute::writer::write_ustring(out, Some("/"));
-        false
+        Walked::Whole
     }
 
     fn write_with_ancestors(&self, frozen: &mut Frozen, id: NodeId, out: &mut Vec<u8>) {
@@ -157,9 +193,9 @@ impl DataTree {
         }
     }
 
-    /// Ends the snapshot: changes leave nothing behind any more.
-    pub fn end_snapshot(&mut self) {
-        *self.frozen.get_mut() = None;
+    /// Ends a walk: changes leave nothing behind for it any more.
+    pub fn end_snapshot(&mut self, walk: &WalkId) {
+        self.walks.get_mut().retain(|frozen| !frozen.id.is(walk));
     }
 }
 
@@ -240,9 +276,9 @@ mod tests {
             create(&mut tree, path, index as i64 + 1);
         }
         let mut head = Vec::new();
-        tree.begin_snapshot(&[(SessionId(5), 1000)], &mut head);
+        let walk = tree.begin_snapshot(&[(SessionId(5), 1000)], &mut head).walk;
         let (mut whole, mut body) = (Vec::new(), Vec::new());
-        while tree.continue_snapshot(1, &mut body) {
+        while tree.continue_snapshot(&walk, 1, &mut body) == Walked::More {
             whole.append(&mut body);
             change_everything(&mut tree);
         }
@@ -252,6 +288,46 @@ mod tests {
         assert_eq!(paths, ["", "/a", "/a/b", "/a/b/c", "/d", "/e", "/zookeeper", "/zookeeper/config", "/zookeeper/quota"]);
         assert_eq!(found["/d"], (b"/d".to_vec(), 4));
         assert_eq!(found["/a/b/c"], (b"/a/b/c".to_vec(), 3));
+        tree.end_snapshot(&walk);
+        assert_eq!(tree.continue_snapshot(&walk, 1, &mut body), Walked::Ended);
+    }
+
+    /// A disk and two learners at once, each with the state of its own beginning, whatever the others have written already.
+    #[test]
+    fn several_walks_do_not_disturb_one_another() {
+        let mut tree = DataTree::new(1, OwnerRules::default(), true);
+        let mut walks = Vec::new();
+        for count in 1..=3 {
+            create(&mut tree, &format!("/n{count}"), count);
+            let start = tree.begin_snapshot(&[], &mut Vec::new());
+            assert_eq!(start.zxid, tree.last_zxid());
+            let mut body = Vec::new();
+            // Each is some znodes ahead of the next one.
+            (0..4 - count).for_each(|_| assert_eq!(tree.continue_snapshot(&start.walk, body.len() + 1, &mut body), Walked::More));
+            walks.push((start.walk, body, count));
+        }
+        for count in 1..=3 {
+            let id = tree.find(&format!("/n{count}")).expect("created");
+            tree.set_data(id, &format!("/n{count}"), Some(b"changed"), 1, Zxid(9), 9);
+        }
+        for (walk, mut body, count) in walks {
+            assert_eq!(tree.continue_snapshot(&walk, usize::MAX, &mut body), Walked::Whole);
+            let found = nodes(&body);
+            let expected: Vec<_> = (1..=count).map(|n| (format!("/n{n}"), (format!("/n{n}").into_bytes(), n))).collect();
+            let seen: Vec<_> = found.into_iter().filter(|(path, _)| path.starts_with("/n")).collect();
+            assert_eq!(seen, expected, "the walk that began with {count}");
+        }
+        tree.begin_snapshot(&[], &mut Vec::new());
+        assert_eq!(tree.walks.get_mut().len(), 1, "walks whose names are gone are over");
+    }
+
+    #[test]
+    fn a_walk_does_not_go_on_in_another_tree() {
+        let mut tree = DataTree::new(1, OwnerRules::default(), true);
+        let walk = tree.begin_snapshot(&[], &mut Vec::new()).walk;
+        let mut other = DataTree::new(1, OwnerRules::default(), true);
+        let _other = other.begin_snapshot(&[], &mut Vec::new());
+        assert_eq!(other.continue_snapshot(&walk, 1, &mut Vec::new()), Walked::Ended);
     }
 
     /// Deletes, recreates in reused slots and changes; does nothing when called again.

@@ -66,10 +66,23 @@ fn names_lead_to_files(fs: &dyn FileSystem, dir: &Path) {
     assert_eq!(kept.len().expect("open without a name"), 1);
     kept.write_all_at(b"still", 0).expect("written without a name");
     assert_eq!(read_all(fs, &a), b"bb");
+    let second = dir.join("second");
+    fs.link(&a, &second).expect("a second name");
+    assert_eq!(kind(fs.link(&a, &second)), ErrorKind::AlreadyExists);
+    fs.open_write(&second).expect("opened").write_all_at(b"cc", 0).expect("written");
+    assert_eq!(read_all(fs, &a), b"cc", "two names lead to one file");
+    fs.remove(&second).expect("removed");
+    assert_eq!(read_all(fs, &a), b"cc");
     fs.sync_dir(dir).expect("synced");
     assert!(fs.exists(&a).expect("asked") && fs.exists(dir).expect("asked") && !fs.exists(&b).expect("asked"));
     fs.remove(&a).expect("removed");
-    for result in [kind(fs.open(&missing)), kind(fs.open_write(&missing)), kind(fs.remove(&missing)), kind(fs.rename(&missing, &a))] {
+    for result in [
+        kind(fs.open(&missing)),
+        kind(fs.open_write(&missing)),
+        kind(fs.remove(&missing)),
+        kind(fs.rename(&missing, &a)),
+        kind(fs.link(&missing, &b)),
+    ] {
         assert_eq!(result, ErrorKind::NotFound);
     }
     for result in [kind(fs.len(&missing)), kind(fs.list(&missing)), kind(fs.sync_dir(&missing)), kind(fs.create(&missing.join("x")))] {

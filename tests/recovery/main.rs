@@ -9,5 +9,6 @@ mod faults;
 mod history;
 mod power_cuts;
 mod random;
+mod replace;
 mod server;
 mod workload;

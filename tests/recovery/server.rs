@@ -209,7 +209,7 @@ impl Server {
     /// When the disk fails: the process would stop here.
     pub fn log(&mut self, history: &mut History) -> Result<Option<Zxid>, StorageError> {
         let batch = std::mem::take(&mut self.waiting);
-        let Some(written) = self.journal.write(&batch, || 0)? else { return Ok(None) };
+        let Some(written) = self.journal.write(batch.iter().map(|(zxid, payload)| (*zxid, payload)), || 0)? else { return Ok(None) };
         self.handle(vec![Input::Zab(zab::Input::Persisted(written.last))], history);
         if written.is_snapshot_due && self.snapshot.is_none() {
             // A snapshot that fails is told to the operator; the server goes on.
@@ -270,7 +270,8 @@ impl Server {
     /// # Errors
     /// When the disk fails.
     pub fn purge(&self) -> Result<usize, StorageError> {
-        purge(self.fs.as_ref(), self.directories.snap_dir(), self.directories.log_dir(), 3).map(|removed| removed.len())
+        purge(self.fs.as_ref(), self.directories.snap_dir(), self.directories.log_dir(), 3, self.directories.files())
+            .map(|removed| removed.len())
     }
 
     /// An orderly end.

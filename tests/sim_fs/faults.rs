@@ -23,6 +23,8 @@ pub enum Kind {
     Sync,
     /// Giving a file another name.
     Rename,
+    /// Giving a file a second name.
+    Link,
     /// Removing a name.
     Remove,
     /// Syncing a directory.
@@ -30,7 +32,7 @@ pub enum Kind {
 }
 
 /// Operations that need room on the disk.
-const NEED_ROOM: [Kind; 3] = [Kind::Create, Kind::Write, Kind::Allocate];
+const NEED_ROOM: [Kind; 4] = [Kind::Create, Kind::Write, Kind::Allocate, Kind::Link];
 
 /// What happens instead of a change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,6 +54,8 @@ pub struct Faults {
     pub unreadable: Option<(PathBuf, u64)>,
     /// A file or directory that may not be used.
     pub forbidden: Option<PathBuf>,
+    /// Files cannot have two names.
+    pub no_links: bool,
     /// How long each operation of a kind takes.
     pub delays: Vec<(Kind, Duration)>,
 }

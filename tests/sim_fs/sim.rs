@@ -201,6 +201,22 @@ impl FileSystem for SimFileSystem {
         Ok(())
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        state.change(Kind::Link, from).map_err(|(_, error)| error)?;
+        if state.faults.no_links {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        state.parent_exists(to)?;
+        let id = *state.names.get(from).ok_or(ErrorKind::NotFound)?;
+        if state.names.contains_key(to) {
+            return Err(ErrorKind::AlreadyExists.into());
+        }
+        state.names.insert(to.to_path_buf(), id);
+        state.journal.push(Op::Link(to.to_path_buf(), Some(id)));
+        Ok(())
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
         state.change(Kind::Remove, path).map_err(|(_, error)| error)?;
