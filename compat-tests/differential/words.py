@@ -10,8 +10,6 @@ SETS_OF_LINES = ("wchc", "wchp")
 KINDS_OF_LINES = ("cons", "dump", "stat")
 # Connections that are on their way out may or may not be listed still.
 ENDING = re.compile(r"ip: .*sessionId: NxN|,lop=CLOS,")
-# Java counts reads and writes by the first part of the path, so there is a key for everything that a case touched.
-OF_NAMESPACES = re.compile(r"_(read|write)_per_namespace$")
 # What Paddock measures and Java does not have.
 OUR_OWN = "zk_paddock_"
 EXACT = ("ruok", "isro", "gtmk", "srst", "crst")
@@ -40,7 +38,7 @@ def shape(word, text, sessions, exact=False):
     lines = text.split("\n")
     if word in KEYS_ONLY:
         keys = {line.split(KEYS_ONLY[word], 1)[0] for line in lines}
-        return sorted(key for key in keys if not OF_NAMESPACES.search(key) and not key.startswith(OUR_OWN))
+        return sorted(key for key in keys if not key.startswith(OUR_OWN))
     if word in EXACT:
         return lines
     if word == "conf":

@@ -38,6 +38,13 @@ impl SizeStats {
         }
     }
 
+    /// Adds sizes of which these are the last, the smallest and the largest.
+    pub fn record_all(&self, last: usize, min: usize, max: usize) {
+        self.record(min);
+        self.record(max);
+        self.last.store(last as i64, Relaxed);
+    }
+
     /// The last, smallest and largest.
     #[must_use]
     pub fn values(&self) -> (i64, i64, i64) {

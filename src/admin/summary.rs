@@ -89,6 +89,32 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
+
+    /// How many values.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+/// Values of one thread that come in runs of equals, as latencies in milliseconds do.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Runs(Vec<(i64, u64)>);
+
+impl Runs {
+    /// Adds the same value so many times.
+    pub fn record(&mut self, value: i64, count: u64) {
+        match self.0.last_mut() {
+            Some((last, times)) if *last == value => *times += count,
+            _ if count > 0 => self.0.push((value, count)),
+            _ => {}
+        }
+    }
+
+    /// Each run: the value, and how many times.
+    pub fn all(&self) -> impl Iterator<Item = (i64, u64)> + '_ {
+        self.0.iter().copied()
+    }
 }
 
 /// Average, minimum, maximum, count and sum of values (`AvgMinMaxCounter`).
@@ -197,8 +223,13 @@ pub struct Percentiles {
 impl PercentileSummary {
     /// Adds one value; a negative one counts as 0 in the percentiles.
     pub fn record(&self, value: i64) {
-        self.basic.record(value);
-        self.buckets[bucket_of(value)].fetch_add(1, Relaxed);
+        self.record_many(value, 1);
+    }
+
+    /// The same value so many times.
+    pub fn record_many(&self, value: i64, count: u64) {
+        self.basic.record_batch(&Batch::repeated(value, count));
+        self.buckets[bucket_of(value)].fetch_add(count, Relaxed);
     }
 
     /// Average, minimum, maximum, count and sum.

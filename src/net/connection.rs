@@ -12,11 +12,12 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use super::context::Context;
+use super::namespaces::{Direction, Namespaces};
 use super::output::Output;
 use super::stats::Done;
 use crate::admin::stats::Reply;
 use crate::admin::view::ConnectionView;
-use crate::admin::{ConnectionStats, last_operation_name};
+use crate::admin::{ConnectionStats, Metrics, last_operation_name};
 use crate::ids::{ConnectionId, Zxid};
 use crate::proto::connect::ConnectResponse;
 use crate::proto::limits::{
@@ -26,7 +27,7 @@ use crate::proto::op_code::OpCode;
 use crate::proto::password;
 use crate::proto::reply::{encode_frame, encode_header};
 use crate::replica::View;
-use crate::request::read::{After, ReadContext};
+use crate::request::read::{After, ReadContext, Traffic};
 use crate::request::reply::{encode_body, header_error};
 use crate::session::SessionCell;
 use crate::tree::acl::{AclList, Identity, perms};
@@ -52,7 +53,7 @@ pub(super) enum Pending {
     /// A write that the replica has.
     Write { op: OpCode, received_ms: i64, closes: bool, bytes: usize, is_large: bool },
     /// A read that must see the writes before it and nothing later of its own session.
-    Read { xid: i32, op: OpCode, body: Bytes, identities: Arc<[Identity]> },
+    Read { xid: i32, op: OpCode, received_ms: i64, body: Bytes, identities: Arc<[Identity]> },
     /// A finished frame that keeps its place.
     Ready { frame: Vec<u8>, closes: bool },
 }
@@ -69,6 +70,8 @@ pub(super) struct State {
     pub(super) stats: ConnectionStats,
     /// The task found a limit reached and waits to be woken when there is room.
     pub(super) is_paused: bool,
+    /// What is read where.
+    pub(super) namespaces: Namespaces,
     /// Neither the table nor the watches know this connection any more.
     has_left: bool,
 }
@@ -96,6 +99,7 @@ impl Connection {
             read_only_byte: false,
             stats: ConnectionStats::new(established_ms),
             is_paused: false,
+            namespaces: Namespaces::new(Direction::Read),
             has_left: false,
         };
         Self { id, address, writer, wake: Notify::new(), state: Mutex::new(state), context }
@@ -189,12 +193,15 @@ impl Connection {
         }
         state.pending_writes -= 1;
         state.pending_bytes -= bytes;
+        let before = state.output.len();
         let error = header_error(applied);
         encode_frame(state.output.queue(), xid, view.tree.last_zxid(), error, |out| {
             if error.0 == 0 {
                 encode_body(applied, out);
             }
         });
+        done.count_write(now_ms - received_ms);
+        done.count_reply(state.output.len() - before);
         state.stats.sent += 1;
         state.stats.record(Reply {
             cxid: i64::from(xid),
@@ -206,25 +213,24 @@ impl Connection {
         if closes {
             state.begin_closing();
         }
-        let answered = 1 + self.answer_waiting(&mut state, view, now_ms);
-        done.count_write(now_ms - received_ms, answered);
+        self.answer_waiting(&mut state, view, now_ms, done);
+        state.namespaces.flush(&self.context.stats.metrics);
         if state.is_paused && state.pending.is_empty() {
             state.is_paused = false;
             self.wake.notify_one();
         }
     }
 
-    /// Answers what stands in front of the next write; gives how many.
-    fn answer_waiting(&self, state: &mut State, view: &mut View<'_>, now_ms: i64) -> u64 {
-        let mut answered = 0;
+    /// Answers what stands in front of the next write.
+    fn answer_waiting(&self, state: &mut State, view: &mut View<'_>, now_ms: i64, done: &mut Done) {
         while let Some(pending) = state.pending.pop_front_if(|next| !matches!(next, Pending::Write { .. })) {
-            answered += 1;
             match pending {
-                Pending::Read { xid, op, body, identities } => {
+                Pending::Read { xid, op, received_ms, body, identities } => {
                     state.pending_bytes -= body.len();
-                    self.answer_read(state, view, (xid, op, &body), Some(&identities), now_ms);
+                    self.answer_read(state, view, (xid, op, &body), Some(&identities), (received_ms, now_ms), done);
                 }
                 Pending::Ready { frame, closes } => {
+                    done.count_reply(frame.len());
                     state.output.queue().extend_from_slice(&frame);
                     if closes {
                         state.begin_closing();
@@ -233,33 +239,37 @@ impl Connection {
                 Pending::Write { .. } => unreachable!("writes are not taken here"),
             }
         }
-        answered
     }
 
-    /// Answers a read, as the client is now or as it was when the request came.
+    /// Answers a read, as the client is now or as it was when the request came. The times are those of the request and of now.
     pub(super) fn answer_read(
         &self,
         state: &mut State,
         view: &mut View<'_>,
         (xid, op, body): (i32, OpCode, &[u8]),
         identities: Option<&[Identity]>,
-        now_ms: i64,
+        (received_ms, now_ms): (i64, i64),
+        done: &mut Done,
     ) {
         let Some(session) = state.session.as_ref().map(|session| session.id()) else { return };
         if state.phase != Phase::Open {
             return;
         }
         let skip_acl = self.context.settings.skip_acl;
-        let State { output, identities: current, .. } = state;
+        let State { output, identities: current, namespaces, .. } = state;
         let identities = identities.unwrap_or(current);
-        let mut read = ReadContext::new(view.tree, view.watches.reborrow(), (self.id.slot, session), identities, skip_acl);
-        let after = read.answer(xid, op, body, output.queue());
+        let mut traffic = ConnectionTraffic { namespaces, metrics: &self.context.stats.metrics };
+        let read = ReadContext::new(view.tree, view.watches.reborrow(), (self.id.slot, session), identities, skip_acl);
+        let before = output.len();
+        let after = read.telling(&mut traffic).answer(xid, op, body, output.queue());
+        done.count_read(now_ms - received_ms);
+        done.count_reply(output.len() - before);
         state.stats.sent += 1;
         state.stats.record(Reply {
             cxid: i64::from(xid),
             zxid: view.tree.last_zxid(),
             operation: last_operation_name(op.0),
-            received_ms: now_ms,
+            received_ms,
             answered_ms: now_ms,
         });
         if after == After::Close {
@@ -348,6 +358,18 @@ impl Connection {
             encode_frame(&mut frame, xid, zxid, error, |out| out.extend_from_slice(body));
         }
         state.pending.push_back(Pending::Ready { frame, closes });
+    }
+}
+
+/// Feeds the metrics of what is read per namespace.
+struct ConnectionTraffic<'a> {
+    namespaces: &'a mut Namespaces,
+    metrics: &'a Metrics,
+}
+
+impl Traffic for ConnectionTraffic<'_> {
+    fn read(&mut self, path: &str, bytes: usize) {
+        self.namespaces.record(self.metrics, path, bytes);
     }
 }
 

@@ -121,8 +121,14 @@ async fn read(connection: &Arc<Connection>, reader: &mut OwnedReadHalf, kept: &m
             let mut buffer = ReadBuf::new(scratch);
             match Pin::new(&mut *reader).poll_read(context, &mut buffer) {
                 Poll::Pending => Poll::Pending,
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => Poll::Ready(Ok(true)),
+                Poll::Ready(Err(error)) => {
+                    connection.context.stats.count_drop();
+                    Poll::Ready(Err(error))
+                }
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
+                    connection.context.stats.count_drop();
+                    Poll::Ready(Ok(true))
+                }
                 Poll::Ready(Ok(())) => {
                     take(connection, kept, buffer.filled());
                     Poll::Ready(Ok(false))

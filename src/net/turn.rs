@@ -9,6 +9,7 @@ use parking_lot::{MutexGuard, RwLockReadGuard};
 
 use super::connection::{Connection, Pending, Phase, State};
 use super::handshake::First;
+use super::stats::Done;
 use crate::ids::Zxid;
 use crate::proto::error_code::ErrorCode;
 use crate::proto::limits::AUTH_IDS_PER_CONNECTION_MAX;
@@ -81,7 +82,7 @@ struct Turn<'a> {
     tree: Option<RwLockReadGuard<'a, DataTree>>,
     inputs: Vec<Input>,
     received: u64,
-    answered: u64,
+    done: Done,
 }
 
 impl Connection {
@@ -137,19 +138,19 @@ impl Connection {
         let now_ms = self.context.now_ms();
         let tree = reads.then(|| self.context.shared.tree.read());
         let kept = Kept { bytes, frame_bytes_max: self.context.settings.frame_bytes_max, copy: None };
-        let mut turn = Turn { now_ms, kept, tree, inputs: Vec::new(), received: 0, answered: 0 };
+        let mut turn = Turn { now_ms, kept, tree, inputs: Vec::new(), received: 0, done: Done::default() };
         let mut state = self.state.lock();
         if let Some(session) = &state.session {
             session.touch(now_ms);
         }
         let used = self.cut_requests(&mut state, &mut turn, bytes);
         state.stats.received += turn.received;
+        state.namespaces.flush(&self.context.stats.metrics);
         drop(state);
-        let Turn { inputs, received, answered, tree, .. } = turn;
+        let Turn { inputs, received, done, tree, .. } = turn;
         drop(tree);
         self.context.stats.add_received(received, used as u64);
-        self.context.stats.add_latency(answered, 0);
-        self.context.stats.add_sent(answered);
+        self.context.stats.add_done(&done);
         if !inputs.is_empty() {
             self.context.stats.begin(inputs.len());
             self.context.inbox.submit(inputs);
@@ -244,13 +245,13 @@ impl Connection {
         if !state.pending.is_empty() {
             state.pending_bytes += body.len();
             let identities = Arc::clone(&state.identities);
-            state.pending.push_back(Pending::Read { xid, op, body: turn.kept.body(body), identities });
+            state.pending.push_back(Pending::Read { xid, op, received_ms: turn.now_ms, body: turn.kept.body(body), identities });
             return;
         }
         let tree = turn.tree.as_ref().expect("the tree is locked when there is a read among the frames");
         let mut view = View { tree, watches: WatchAccess::Free(&self.context.shared.watches) };
-        self.answer_read(state, &mut view, (xid, op, &turn.kept.bytes[body]), None, turn.now_ms);
-        turn.answered += 1;
+        let times = (turn.now_ms, turn.now_ms);
+        self.answer_read(state, &mut view, (xid, op, &turn.kept.bytes[body]), None, times, &mut turn.done);
     }
 
     fn satisfies_enforced_auth(&self, state: &State) -> bool {

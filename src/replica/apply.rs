@@ -32,6 +32,10 @@ impl<E: Effects> Observer for Fire<'_, E> {
             self.effects.event(&watchers, zxid, event, path, acl);
         }
     }
+
+    fn written(&mut self, path: &str, data_bytes: usize) {
+        self.effects.written(path, data_bytes);
+    }
 }
 
 impl Replica {

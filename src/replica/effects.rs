@@ -35,6 +35,9 @@ pub trait Effects {
     /// A watched change; `acl` says who may hear of it.
     fn event(&mut self, watchers: &[Watcher], zxid: Zxid, event: EventType, path: &str, acl: &AclList);
 
+    /// So many bytes of data were written to a znode; 0 for its end.
+    fn written(&mut self, _path: &str, _data_bytes: usize) {}
+
     /// A session is open, or open again, on this connection.
     fn session_opened(&mut self, connection: ConnectionId, session: Arc<SessionCell>);
 

@@ -31,6 +31,15 @@ const NULL_PATH: &str = "\0";
 /// The paths of one kind of watch in setWatches.
 type Paths<'a> = Option<Vec<Option<Cow<'a, str>>>>;
 
+/// What a stat adds to the bytes of a read, as Java reckons them (`DataTree.STAT_OVERHEAD_BYTES`).
+const STAT_BYTES: usize = 6 * 8 + 5 * 4;
+
+/// Is told how much was read where.
+pub trait Traffic {
+    /// A read of this znode found so many bytes: path, data or names of children, and stat.
+    fn read(&mut self, path: &str, bytes: usize);
+}
+
 /// What a read sees and who asks.
 pub struct ReadContext<'a> {
     /// The applied tree, locked.
@@ -46,6 +55,7 @@ pub struct ReadContext<'a> {
     /// `skipACL`: no permission is checked.
     skip_acl: bool,
     has_too_many_watches: bool,
+    traffic: Option<&'a mut dyn Traffic>,
 }
 
 /// What the connection does after a request.
@@ -97,7 +107,19 @@ impl<'a> ReadContext<'a> {
         identities: &'a [Identity],
         skip_acl: bool,
     ) -> Self {
-        Self { tree, watches, watcher, session, identities, skip_acl, has_too_many_watches: false }
+        Self { tree, watches, watcher, session, identities, skip_acl, has_too_many_watches: false, traffic: None }
+    }
+
+    /// The same, and `traffic` is told what is read.
+    #[must_use]
+    pub fn telling(self, traffic: &'a mut dyn Traffic) -> Self {
+        Self { traffic: Some(traffic), ..self }
+    }
+
+    fn tell(&mut self, path: &str, bytes: usize) {
+        if let Some(traffic) = &mut self.traffic {
+            traffic.read(path, path.len() + bytes + STAT_BYTES);
+        }
     }
 
     /// Appends the answer to one read to `out`, events of setWatches before it.
@@ -172,8 +194,10 @@ impl<'a> ReadContext<'a> {
         if watch {
             self.watch(&path, modes::DATA);
         }
-        writer::write_buffer(out, self.tree.data(id));
+        let data = self.tree.data(id);
+        writer::write_buffer(out, data);
         self.tree.stat(id).encode(out);
+        self.tell(&path, data.map_or(0, <[u8]>::len));
         Ok(())
     }
 
@@ -187,6 +211,7 @@ impl<'a> ReadContext<'a> {
             self.watch(&path, modes::DATA);
         }
         self.tree.stat(found.ok_or(ErrorCode::NO_NODE)?).encode(out);
+        self.tell(&path, 0);
         Ok(())
     }
 
@@ -196,18 +221,23 @@ impl<'a> ReadContext<'a> {
         if watch {
             self.watch(&path, modes::CHILD);
         }
-        self.encode_children(id, out);
+        let names_bytes = self.encode_children(id, out);
         if op == OpCode::GET_CHILDREN2 {
             self.tree.stat(id).encode(out);
         }
+        self.tell(&path, names_bytes);
         Ok(())
     }
 
-    fn encode_children(&self, id: NodeId, out: &mut Vec<u8>) {
+    /// Gives the bytes of all names.
+    fn encode_children(&self, id: NodeId, out: &mut Vec<u8>) -> usize {
+        let mut names_bytes = 0;
         (self.tree.child_count(id) as i32).encode(out);
         for name in self.tree.child_names(id) {
+            names_bytes += name.len();
             writer::write_ustring(out, Some(name));
         }
+        names_bytes
     }
 
     fn get_acl(&self, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
@@ -346,7 +376,7 @@ impl<'a> ReadContext<'a> {
     }
 
     /// Several reads; each fails for itself (client-protocol.md §2.8).
-    fn multi_read(&self, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
+    fn multi_read(&mut self, reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Failure> {
         let mut reads = Vec::new();
         let mut writes = 0_usize;
         loop {
@@ -378,7 +408,7 @@ impl<'a> ReadContext<'a> {
         Ok(())
     }
 
-    fn read_in_multi(&self, op: OpCode, path: &str, out: &mut Vec<u8>) {
+    fn read_in_multi(&mut self, op: OpCode, path: &str, out: &mut Vec<u8>) {
         match self.node(path, perms::READ) {
             Err(error) => {
                 records::MultiHeader { type_: -1, done: false, err: error.0 }.encode(out);
@@ -386,12 +416,15 @@ impl<'a> ReadContext<'a> {
             }
             Ok(id) => {
                 records::MultiHeader { type_: op.0, done: false, err: 0 }.encode(out);
-                if op == OpCode::GET_DATA {
-                    writer::write_buffer(out, self.tree.data(id));
+                let found_bytes = if op == OpCode::GET_DATA {
+                    let data = self.tree.data(id);
+                    writer::write_buffer(out, data);
                     self.tree.stat(id).encode(out);
+                    data.map_or(0, <[u8]>::len)
                 } else {
-                    self.encode_children(id, out);
-                }
+                    self.encode_children(id, out)
+                };
+                self.tell(path, found_bytes);
             }
         }
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::node::Node;
 use crate::ids::{ConnectionId, Zxid};
-use crate::net::{Connection, Done};
+use crate::net::{Connection, Direction, Done, Namespaces};
 use crate::replica::{Effects, View};
 use crate::request::read::encode_event;
 use crate::session::SessionCell;
@@ -24,18 +24,29 @@ pub(super) struct Execute<'a> {
     opened: Vec<(ConnectionId, Arc<SessionCell>)>,
     now_ms: i64,
     done: Done,
+    written: Namespaces,
 }
 
 impl<'a> Execute<'a> {
     /// `now_ms` is the time of the turn by the monotonic clock.
     pub(super) fn new(node: &'a Node, now_ms: i64) -> Self {
-        Self { node, appended: Vec::new(), touched: Vec::new(), closed: Vec::new(), opened: Vec::new(), now_ms, done: Done::default() }
+        Self {
+            node,
+            appended: Vec::new(),
+            touched: Vec::new(),
+            closed: Vec::new(),
+            opened: Vec::new(),
+            now_ms,
+            done: Done::default(),
+            written: Namespaces::new(Direction::Write),
+        }
     }
 
     /// Hands the appends to the log thread; gives the connections that have something to write, each once.
     pub(super) fn finish(mut self, touched: &mut Vec<Arc<Connection>>) {
-        self.node.append(std::mem::take(&mut self.appended));
+        self.node.append(std::mem::take(&mut self.appended), self.now_ms);
         self.node.stats.add_done(&self.done);
+        self.written.flush(&self.node.stats.metrics);
         // Whoever takes a session over is told when its old connection is out of everybody's sight.
         self.closed.iter().for_each(|connection| connection.leave());
         for (connection, session) in std::mem::take(&mut self.opened) {
@@ -76,12 +87,17 @@ impl Effects for Execute<'_> {
     fn event(&mut self, watchers: &[Watcher], zxid: Zxid, event: EventType, path: &str, acl: &AclList) {
         let mut frame = Vec::with_capacity(48 + path.len());
         encode_event(&mut frame, zxid, event, path);
+        self.node.stats.add_event(event, watchers.len(), frame.len() - 4);
         for &watcher in watchers {
             if let Some(connection) = self.node.table.in_slot(watcher) {
                 connection.event(&frame, acl);
                 self.touched.push(connection);
             }
         }
+    }
+
+    fn written(&mut self, path: &str, data_bytes: usize) {
+        self.written.record(&self.node.stats.metrics, path, path.len() + data_bytes);
     }
 
     fn session_opened(&mut self, connection: ConnectionId, session: Arc<SessionCell>) {

@@ -19,10 +19,13 @@ const MARK_INTERVAL: Duration = Duration::from_secs(1);
 /// Runs until the node stops. An error of the disk is final.
 pub(super) fn run(node: &Arc<Node>, journal: &mut Journal, snapshots: &Snapshots, warning_threshold_ms: u64) -> Result<(), StorageError> {
     let mut mark_synced = Instant::now();
-    while let Some(batch) = next_batch(node) {
-        let started = Instant::now();
+    while let Some((batch, since_ms)) = next_batch(node) {
+        let (started, started_ms) = (Instant::now(), node.clock.now().monotonic_ms);
         let written = journal.write(batch.iter().map(|(zxid, payload)| (*zxid, payload)), || node.shared.tree.read().snapshot_bytes())?;
         let took_ms = started.elapsed().as_millis() as u64;
+        if !batch.is_empty() {
+            node.stats.add_flush(batch.len(), started_ms - since_ms, took_ms as i64);
+        }
         if took_ms > warning_threshold_ms {
             tracing::warn!(took_ms, "fsync-ing the write ahead log took long, which will adversely affect operation latency");
         }
@@ -40,8 +43,8 @@ pub(super) fn run(node: &Arc<Node>, journal: &mut Journal, snapshots: &Snapshots
     journal.close()
 }
 
-/// All that waits; nothing when nothing came for the mark's interval; `None` when the node stops.
-fn next_batch(node: &Node) -> Option<Vec<(Zxid, Bytes)>> {
+/// All that waits, and since when; nothing when nothing came for the mark's interval; `None` when the node stops.
+fn next_batch(node: &Node) -> Option<(Vec<(Zxid, Bytes)>, i64)> {
     let mut queue = node.log.lock();
     while queue.waiting.is_empty() {
         if queue.is_stopping {
@@ -54,5 +57,5 @@ fn next_batch(node: &Node) -> Option<Vec<(Zxid, Bytes)>> {
             break;
         }
     }
-    Some(std::mem::take(&mut queue.waiting))
+    Some((std::mem::take(&mut queue.waiting), queue.since_ms))
 }

@@ -16,6 +16,8 @@ use crate::tree::snapshot_walk::SnapshotStart;
 #[derive(Default)]
 pub(super) struct LogQueue {
     pub(super) waiting: Vec<(Zxid, Bytes)>,
+    /// Since when the first of them waits, in ms of the monotonic clock.
+    pub(super) since_ms: i64,
     pub(super) is_idle: bool,
     pub(super) is_stopping: bool,
 }
@@ -70,18 +72,23 @@ impl Node {
                 return touched;
             }
             let now = self.clock.now();
+            let count = inputs.len();
             let mut execute = Execute::new(self, now.monotonic_ms);
             replica.handle(now, inputs, &mut execute);
             execute.finish(&mut touched);
+            self.stats.add_turn(count, self.clock.now().monotonic_ms - now.monotonic_ms);
         }
     }
 
     /// Appends to the log thread's queue, in zxid order: the caller is in a turn.
-    pub(super) fn append(&self, appended: Vec<(Zxid, Bytes)>) {
+    pub(super) fn append(&self, appended: Vec<(Zxid, Bytes)>, now_ms: i64) {
         if appended.is_empty() {
             return;
         }
         let mut log = self.log.lock();
+        if log.waiting.is_empty() {
+            log.since_ms = now_ms;
+        }
         log.waiting.extend(appended);
         let wake = log.is_idle;
         drop(log);

@@ -81,6 +81,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     };
     let replica = Replica::standalone(replica_settings, Arc::clone(&shared), &sessions, clock.now());
     let node = Arc::new(Node::new(replica, shared, Arc::default(), Arc::default(), clock));
+    node.stats.add_start(started.elapsed().as_millis() as u64, recovered.txn_count);
     let snapshots = Snapshots {
         fs: Arc::clone(&fs),
         directories: Arc::clone(&directories),

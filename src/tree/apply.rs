@@ -22,6 +22,9 @@ use crate::proto::txn::{Body, Txn, TxnHeader};
 pub trait Observer {
     /// `acl` is the list that guards the event: the znode's own, or the parent's for a change of children.
     fn changed(&mut self, event: EventType, path: &str, zxid: Zxid, acl: &AclList);
+
+    /// A znode was created, changed or deleted, and so many bytes of data were written into it.
+    fn written(&mut self, _path: &str, _data_bytes: usize) {}
 }
 
 /// Nobody watches: replay at start.
@@ -133,6 +136,7 @@ impl DataTree {
             return Applied::Failed(ErrorCode::NODE_EXISTS);
         }
         let id = self.create(parent, Creation { path, data, acl, owner, parent_cversion, zxid, time_ms: header.time });
+        observer.written(path, data.map_or(0, <[u8]>::len));
         observer.changed(EventType::NodeCreated, path, zxid, self.acl(id));
         observer.changed(EventType::NodeChildrenChanged, path::event_parent(path), zxid, self.acl(parent));
         Applied::Created { op, path, stat: self.stat(id) }
@@ -149,6 +153,7 @@ impl DataTree {
         let (own_acl, parent_acl) = (Arc::clone(self.acl(id)), Arc::clone(self.acl(parent)));
         self.remove_subtree(id, path);
         self.raise_pzxid(parent, zxid);
+        observer.written(path, 0);
         observer.changed(EventType::NodeDeleted, path, zxid, &own_acl);
         observer.changed(EventType::NodeChildrenChanged, path::event_parent(path), zxid, &parent_acl);
         Applied::Deleted
@@ -165,6 +170,7 @@ impl DataTree {
         let Some(id) = self.find(path) else { return Applied::Failed(ErrorCode::NO_NODE) };
         let zxid = Zxid(header.zxid);
         self.set_data(id, path, txn.data.as_deref(), txn.version, zxid, header.time);
+        observer.written(path, self.data(id).map_or(0, <[u8]>::len));
         observer.changed(EventType::NodeDataChanged, path, zxid, self.acl(id));
         Applied::Changed { op, stat: self.stat(id) }
     }
