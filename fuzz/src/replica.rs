@@ -132,7 +132,7 @@ struct Scenario {
 
 fn settings() -> ReplicaSettings {
     let rules = WriteRules { close_session_txn: true, enforce_quota: true, ..WriteRules::default() };
-    ReplicaSettings { server_id: 1, tick_time_ms: 1000, seed: SEED, rules }
+    ReplicaSettings { server_id: 1, tick_time_ms: 1000, sessions_max: 50, seed: SEED, rules }
 }
 
 /// The bytes are the scenario.

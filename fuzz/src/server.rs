@@ -160,6 +160,10 @@ fn settings() -> NetSettings {
         enforced_schemes: None,
         auth: AuthRules::default(),
         skip_acl: false,
+        sockets_before_handshake_max: 6,
+        input_bytes_max: 10_000,
+        request_bytes_max: 30_000,
+        output_bytes_max: 100_000,
         connection_throttle: None,
     }
 }
@@ -169,7 +173,7 @@ pub fn run(data: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
     let shared = Arc::new(Shared::new(DataTree::new(SEED, RULES, true), SEED));
     let rules = WriteRules { close_session_txn: true, ..WriteRules::default() };
-    let replica_settings = ReplicaSettings { server_id: 1, tick_time_ms: 1000, seed: SEED, rules };
+    let replica_settings = ReplicaSettings { server_id: 1, tick_time_ms: 1000, sessions_max: 50, seed: SEED, rules };
     let replica = Replica::standalone(replica_settings, Arc::clone(&shared), &[], Now::default());
     let table = Arc::new(ConnectionTable::default());
     let bench = Arc::new(Bench {

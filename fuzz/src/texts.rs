@@ -31,7 +31,8 @@ fn paths(text: &str) {
         assert!(!name.contains('/'));
     }
     let ancestors: Vec<&str> = path::ancestors(text).take(10_000).collect();
-    if valid && text != "/" {
+    // Each ancestor is looked at from its beginning.
+    if valid && text != "/" && text.len() < 500 {
         assert_eq!(ancestors.last(), Some(&"/"));
         assert_eq!(ancestors.len(), text.matches('/').count());
         assert!(ancestors.iter().all(|ancestor| path::is_valid(ancestor)));

@@ -206,6 +206,10 @@ impl ServerView for FakeServer {
         Environment::new(vec![("host.name", "localhost".to_owned()), ("java.home", String::new())])
     }
 
+    fn holdings(&self) -> Vec<(&'static str, u64)> {
+        vec![("output_bytes", 77)]
+    }
+
     fn reset_connection_stats(&self) {
         self.connection_resets.set(self.connection_resets.get() + 1);
     }

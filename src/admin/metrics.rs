@@ -279,6 +279,8 @@ registry! {
     pub struct OwnCounters: Counter {
         /// Values not recorded because a labelled metric had its limit of labels.
         paddock_metric_labels_refused,
+        /// Connections closed because their clients did not take what waited for them.
+        paddock_slow_readers_closed,
     }
 }
 

@@ -19,7 +19,8 @@ pub(crate) fn write_mntr(out: &mut String, view: &dyn ServerView) -> fmt::Result
     line(out, "server_state", view.mode().name())?;
     write_gauges(out, view)?;
     write_quotas(out, &view.quotas())?;
-    write_metrics(out, view)
+    write_metrics(out, view)?;
+    view.holdings().into_iter().try_for_each(|(name, value)| line(out, format_args!("paddock_{name}"), value))
 }
 
 fn line(out: &mut String, key: impl Display, value: impl Display) -> fmt::Result {
@@ -167,6 +168,7 @@ mod tests {
             "zk_app_quota_bytes_limit_per_namespace\t10000\nzk_app_quota_count_usage_per_namespace\t402\n\
              zk_app_quota_count_limit_per_namespace\t-1\nzk_app_quota_bytes_usage_per_namespace\t4000\nzk_watch_bytes\t0\n",
             "zk_stale_sessions_expired\t4\n",
+            "\nzk_paddock_output_bytes\t77\n",
             "zk_revalidate_count\t0\nzk_app_quota_exceeded_error_per_namespace\t1\nzk_avg_socket_closing_time\t0.0\n",
             "zk_avg_updatelatency\t3.0\nzk_min_updatelatency\t3\nzk_max_updatelatency\t3\nzk_cnt_updatelatency\t1\n\
              zk_sum_updatelatency\t3\nzk_p50_updatelatency\t3\nzk_p95_updatelatency\t3\nzk_p99_updatelatency\t3\n\

@@ -282,6 +282,9 @@ pub trait ServerView {
         self.metrics().reset();
     }
 
+    /// What clients make the server hold, and the limits of it: names and values for the end of `mntr`.
+    fn holdings(&self) -> Vec<(&'static str, u64)>;
+
     /// Resets the statistics of every connection.
     fn reset_connection_stats(&self);
 }

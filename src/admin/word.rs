@@ -77,6 +77,12 @@ impl Word {
     pub fn argument_bytes(self) -> usize {
         if self == Self::Stmk { 8 } else { 0 }
     }
+
+    /// Whether it lists or counts what there may be many of.
+    #[must_use]
+    pub fn may_take_long(self) -> bool {
+        matches!(self, Self::Cons | Self::Dump | Self::Mntr | Self::Stat | Self::Wchc | Self::Wchp | Self::Wchs)
+    }
 }
 
 /// The word that the first four bytes of a connection spell. `None`: no word, so the bytes are the length of the first frame.

@@ -155,6 +155,20 @@ pub struct LimitSettings {
     pub global_outstanding_limit: u32,
     /// `largeRequestMaxBytes`, default 104857600: sum of large requests in flight.
     pub large_request_max_bytes: u64,
+    /// `paddock.maxSocketsBeforeHandshake`, default 4096: sockets that may come after one before it must have begun a session.
+    pub sockets_before_handshake_max: u32,
+    /// `paddock.maxSessions`, default 1000000: sessions in total; a handshake for one more is closed.
+    pub sessions_max: u32,
+    /// `paddock.maxWatches`, default 20000000: watches in total; a connection with many that adds one is closed.
+    pub watches_max: u32,
+    /// `paddock.maxWatchBytes`, default 1073741824: bytes of watched paths in total.
+    pub watch_bytes_max: u64,
+    /// `paddock.maxInputBytes`, default 268435456: bytes of half-received frames in total.
+    pub input_bytes_max: u64,
+    /// `paddock.maxRequestBytes`, default 33554432: bytes of requests under way in total; more are not read.
+    pub request_bytes_max: u64,
+    /// `paddock.maxOutputBytes`, default 536870912: bytes of replies and events in total that clients have not taken.
+    pub output_bytes_max: u64,
     /// `largeRequestThreshold`, default off (`None`, 0 or less): size in bytes from which a request is large.
     pub large_request_threshold_bytes: Option<u32>,
 }
@@ -414,6 +428,13 @@ impl Default for LimitSettings {
             jute_max_buffer_extra_bytes: None,
             global_outstanding_limit: 1000,
             large_request_max_bytes: 100 * 1024 * 1024,
+            sockets_before_handshake_max: 4096,
+            sessions_max: 1_000_000,
+            watches_max: 20_000_000,
+            watch_bytes_max: 1 << 30,
+            input_bytes_max: 256 << 20,
+            request_bytes_max: 32 << 20,
+            output_bytes_max: 512 << 20,
             large_request_threshold_bytes: None,
         }
     }

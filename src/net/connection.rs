@@ -12,6 +12,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use super::context::Context;
+use super::holdings::Share;
 use super::namespaces::{Direction, Namespaces};
 use super::output::Output;
 use super::stats::Done;
@@ -74,6 +75,12 @@ pub(super) struct State {
     pub(super) namespaces: Namespaces,
     /// Neither the table nor the watches know this connection any more.
     has_left: bool,
+    /// The turn ended before the buffer did, so that others have theirs.
+    pub(super) has_more: bool,
+    /// Requests of others take the room.
+    pub(super) is_held_back: bool,
+    output_share: Share,
+    request_share: Share,
 }
 
 /// One client connection.
@@ -101,6 +108,10 @@ impl Connection {
             is_paused: false,
             namespaces: Namespaces::new(Direction::Read),
             has_left: false,
+            has_more: false,
+            is_held_back: false,
+            output_share: Share::default(),
+            request_share: Share::default(),
         };
         Self { id, address, writer, wake: Notify::new(), state: Mutex::new(state), context }
     }
@@ -184,6 +195,73 @@ impl Connection {
         self.context.table.remove(self.id, self.address.ip());
     }
 
+    /// There is more to read than one buffer: others have their turn first.
+    pub(super) fn yield_turn(&self) {
+        let mut state = self.state.lock();
+        state.has_more |= state.phase == Phase::Open;
+    }
+
+    /// Closes it if it has not begun a session; whether it has not.
+    pub(super) fn leave_lobby(&self) -> bool {
+        let mut state = self.state.lock();
+        let is_waiting = state.phase == Phase::AwaitingConnect;
+        if is_waiting {
+            state.phase = Phase::Closed;
+            self.wake.notify_one();
+        }
+        is_waiting
+    }
+
+    /// Whether everything is said and written.
+    pub(super) fn is_done(&self) -> bool {
+        let state = self.state.lock();
+        state.phase == Phase::Closing && state.output.is_idle()
+    }
+
+    /// Bytes that wait for the client.
+    pub(super) fn output_bytes(&self) -> usize {
+        self.state.lock().output.len()
+    }
+
+    /// Closes it because its client does not take what waits for it; false when nothing waits.
+    pub(super) fn evict(&self) -> bool {
+        let mut state = self.state.lock();
+        let bytes = state.output.len();
+        if bytes > 0 {
+            tracing::warn!(address = %self.address, bytes, "too many bytes wait for all clients: closing the slowest");
+            self.drop_output(&mut state);
+        }
+        bytes > 0
+    }
+
+    fn drop_output(&self, state: &mut State) {
+        self.context.stats.metrics.own.paddock_slow_readers_closed.inc();
+        state.phase = Phase::Closed;
+        state.output.discard();
+        self.count_holdings(state);
+        self.wake.notify_one();
+    }
+
+    /// Counts what the connection holds, after it changed.
+    pub(super) fn count_holdings(&self, state: &mut State) {
+        let stats = &self.context.stats;
+        let is_over = state.phase == Phase::Closed;
+        state.output.seal();
+        let (output, requests) = if is_over { (0, 0) } else { (state.output.len(), state.pending_bytes) };
+        state.output_share.set(&stats.output, output);
+        state.request_share.set(&stats.requests, requests);
+    }
+
+    /// More was queued behind `before` bytes. One reply may have any size; a client that does not take its replies gets no more.
+    fn check_output(&self, state: &mut State, before: usize) {
+        self.count_holdings(state);
+        let bytes = state.output.len();
+        if before > OUTPUT_BYTES_PAUSE && state.phase != Phase::Closed && (bytes > OUTPUT_BYTES_MAX || self.context.is_output_exceeded()) {
+            tracing::warn!(address = %self.address, bytes, limit = OUTPUT_BYTES_MAX, "client does not take its replies: closing");
+            self.drop_output(state);
+        }
+    }
+
     /// A write is done at `now_ms` of the monotonic clock: queues its reply, then answers the reads that waited behind it.
     pub fn complete_write(&self, view: &mut View<'_>, xid: i32, applied: &Applied<'_>, now_ms: i64, done: &mut Done) {
         let mut state = self.state.lock();
@@ -215,6 +293,7 @@ impl Connection {
         }
         self.answer_waiting(&mut state, view, now_ms, done);
         state.namespaces.flush(&self.context.stats.metrics);
+        self.count_holdings(&mut state);
         if state.is_paused && state.pending.is_empty() {
             state.is_paused = false;
             self.wake.notify_one();
@@ -255,12 +334,12 @@ impl Connection {
         if state.phase != Phase::Open {
             return;
         }
+        let before = state.output.len();
         let skip_acl = self.context.settings.skip_acl;
         let State { output, identities: current, namespaces, .. } = state;
         let identities = identities.unwrap_or(current);
         let mut traffic = ConnectionTraffic { namespaces, metrics: &self.context.stats.metrics };
         let read = ReadContext::new(view.tree, view.watches.reborrow(), (self.id.slot, session), identities, skip_acl);
-        let before = output.len();
         let after = read.telling(&mut traffic).answer(xid, op, body, output.queue());
         done.count_read(now_ms - received_ms);
         done.count_reply(output.len() - before);
@@ -276,6 +355,7 @@ impl Connection {
             tracing::warn!(address = %self.address, "too many watches on one connection");
             state.begin_closing();
         }
+        self.check_output(state, before);
     }
 
     /// An event for this connection, encoded already. Dropped silently if the client may not read what changed.
@@ -284,29 +364,38 @@ impl Connection {
         if state.phase != Phase::Open || !(self.context.settings.skip_acl || acl.allows(perms::READ, &state.identities)) {
             return;
         }
+        let before = state.output.len();
         state.output.queue().extend_from_slice(frame);
         state.stats.sent += 1;
-        if state.output.len() > OUTPUT_BYTES_MAX {
-            tracing::warn!(address = %self.address, bytes = state.output.len(), limit = OUTPUT_BYTES_MAX, "client does not read its events");
-            state.phase = Phase::Closed;
-            drop(state);
-            self.wake.notify_one();
-        }
+        self.check_output(&mut state, before);
     }
 
     /// Writes what the socket takes. Any thread may call it; one writes at a time.
     pub fn flush(&self) {
-        let mut next = self.state.lock().output.begin_write();
+        let mut next = self.begin_flush();
         while let Some(bytes) = next {
             let result = self.writer.try_write(&bytes);
             let mut state = self.state.lock();
             next = state.output.written(bytes, &result);
+            if next.is_none() {
+                self.count_holdings(&mut state);
+            }
             let has_room_again = state.is_paused && state.pending.is_empty();
             if state.output.is_blocked() || (state.output.is_idle() && (state.phase != Phase::Open || has_room_again)) {
                 state.is_paused = state.is_paused && !has_room_again;
                 self.wake.notify_one();
             }
         }
+        self.context.relieve();
+    }
+
+    fn begin_flush(&self) -> Option<Bytes> {
+        let mut state = self.state.lock();
+        let next = state.output.begin_write();
+        if next.is_none() {
+            self.count_holdings(&mut state);
+        }
+        next
     }
 
     /// Ends the writing side; the peer sees the end of the stream.
@@ -324,6 +413,9 @@ impl Connection {
         };
         let large_bytes = state.pending.iter().map(large).sum();
         state.pending.clear();
+        state.pending_bytes = 0;
+        state.output.discard();
+        self.count_holdings(&mut state);
         let writes = std::mem::take(&mut state.pending_writes);
         (state.session.as_ref().map(|session| session.id()), writes, large_bytes)
     }

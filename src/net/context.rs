@@ -1,5 +1,6 @@
 //! What all connections of a server share.
 
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,6 +10,7 @@ use super::link::LargeRequests;
 use super::stats::ServerStats;
 use super::table::ConnectionTable;
 use crate::admin::Word;
+use crate::ids::ConnectionId;
 use crate::replica::{Input, Shared};
 use crate::request::auth::AuthRules;
 
@@ -53,6 +55,14 @@ pub struct NetSettings {
     pub auth: AuthRules,
     /// `skipACL`.
     pub skip_acl: bool,
+    /// Sockets that may come after one that has not begun a session before it is closed.
+    pub sockets_before_handshake_max: usize,
+    /// Bytes of half-received frames in the whole server beyond which a connection that adds to them is closed.
+    pub input_bytes_max: usize,
+    /// Bytes of requests under way in the whole server beyond which no more are read.
+    pub request_bytes_max: usize,
+    /// Bytes of replies that wait in the whole server beyond which the connection with the most of them is closed.
+    pub output_bytes_max: usize,
     /// The throttle before new sessions, if there is one.
     pub connection_throttle: Option<ThrottleSettings>,
 }
@@ -73,6 +83,10 @@ pub struct Context {
     pub start: Instant,
     pub(super) throttle: parking_lot::Mutex<ConnectionThrottle>,
     pub(super) large: LargeRequests,
+    /// Held by whoever does what may take long: one at a time, so that the other threads stay free for the rest.
+    pub(super) long_work: parking_lot::Mutex<()>,
+    /// Connections in the order in which they came, until so many came after them that they must have begun a session.
+    lobby: parking_lot::Mutex<VecDeque<ConnectionId>>,
 }
 
 impl Context {
@@ -86,7 +100,9 @@ impl Context {
         settings: NetSettings,
         start: Instant,
     ) -> Self {
-        Self { shared, inbox, table, stats, settings, start, throttle: parking_lot::Mutex::default(), large: LargeRequests::default() }
+        let (throttle, large) = (parking_lot::Mutex::default(), LargeRequests::default());
+        let (long_work, lobby) = (parking_lot::Mutex::default(), parking_lot::Mutex::default());
+        Self { shared, inbox, table, stats, settings, start, throttle, large, long_work, lobby }
     }
 
     /// Ms of the monotonic clock.
@@ -100,6 +116,48 @@ impl Context {
         let Some(settings) = &self.settings.connection_throttle else { return true };
         let weight = if is_new { settings.new_session_weight } else { settings.renew_session_weight };
         self.throttle.lock().take(settings, weight, self.now_ms(), chance())
+    }
+
+    /// A socket came. The one that came so many sockets earlier has begun a session by now, or makes room: whoever wants one
+    /// takes milliseconds, and a crowd that wants none cannot keep it out.
+    pub(super) fn enter_lobby(&self, id: ConnectionId) {
+        let mut lobby = self.lobby.lock();
+        lobby.push_back(id);
+        if lobby.len() <= self.settings.sockets_before_handshake_max {
+            return;
+        }
+        let oldest = lobby.pop_front().and_then(|oldest| self.table.get(oldest));
+        drop(lobby);
+        if let Some(connection) = oldest.filter(|connection| connection.leave_lobby()) {
+            self.stats.count_sessionless_expired();
+            tracing::debug!(address = %connection.address(), "closed before its handshake: too many sockets came after it");
+        }
+    }
+
+    /// Whether more bytes wait for clients than may.
+    pub(super) fn is_output_exceeded(&self) -> bool {
+        self.stats.output.bytes() > self.settings.output_bytes_max
+    }
+
+    /// Whether requests under way take more bytes than they may.
+    pub(super) fn are_requests_exceeded(&self) -> bool {
+        self.stats.requests.bytes() > self.settings.request_bytes_max
+    }
+
+    /// Whether half-received frames take more bytes than they may.
+    pub(super) fn is_input_exceeded(&self) -> bool {
+        self.stats.input.bytes() > self.settings.input_bytes_max
+    }
+
+    /// Closes the connections whose clients have taken least, until the others fit. The caller holds no lock.
+    pub(super) fn relieve(&self) {
+        while self.is_output_exceeded() {
+            let all = self.table.all();
+            let slowest = all.iter().max_by_key(|connection| connection.output_bytes());
+            if !slowest.is_some_and(|connection| connection.evict()) {
+                return;
+            }
+        }
     }
 }
 

@@ -12,6 +12,8 @@ pub(super) enum First {
     Incomplete,
     /// A four-letter word: the answer is queued and the connection closes.
     Word,
+    /// A word whose answer may take long, while others do what takes long.
+    Later,
     /// No word: a length follows the rules of frames.
     Frame,
 }
@@ -26,12 +28,18 @@ impl Connection {
         if inbox.allows_word(word) && rest.len() < word.argument_bytes() {
             return First::Incomplete;
         }
+        let permit = word.may_take_long().then(|| self.context.long_work.try_lock());
+        if matches!(permit, Some(None)) {
+            return First::Later;
+        }
         self.context.stats.add_received(1, first.len() as u64);
         self.state.lock().stats.received += 1;
         let answer = inbox.four_letter_word(word, argument.filter(|_| word.argument_bytes() > 0));
         self.context.stats.add_sent(1);
         let mut state = self.state.lock();
-        state.output.queue().extend_from_slice(&answer);
+        // These are the first bytes of a connection: nothing waits before them.
+        *state.output.queue() = answer;
+        self.count_holdings(&mut state);
         state.begin_closing();
         First::Word
     }

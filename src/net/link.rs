@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::{Connection, Phase};
 use super::context::Context;
+use super::holdings::{FREE_BYTES, Share};
 use crate::proto::limits::READ_BUFFER_BYTES;
 use crate::replica::Input;
 
@@ -25,8 +26,16 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER_BYTES]);
 }
 
+/// How long a connection waits that has no room because of others.
+const HELD_BACK: Duration = Duration::from_millis(10);
+
 /// What the task waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Wanted {
+    /// Others had their turn.
+    Turn,
+    /// Others may have made room.
+    Later,
     Input,
     Writable,
     Wake,
@@ -35,38 +44,53 @@ enum Wanted {
 /// Serves a connection until its end.
 pub(super) async fn serve(connection: Arc<Connection>, mut reader: OwnedReadHalf) {
     let mut kept = Vec::new();
-    let deadline = Instant::now() + Duration::from_millis(connection.context.settings.sessionless_timeout_ms);
+    let mut share = Share::default();
+    serve_until_end(&connection, &mut reader, &mut kept, &mut share).await;
+    share.set(&connection.context.stats.input, 0);
+    drop(kept);
+    let is_done = connection.is_done();
+    end(&connection);
+    if is_done {
+        linger(reader).await;
+    }
+}
+
+async fn serve_until_end(connection: &Arc<Connection>, reader: &mut OwnedReadHalf, kept: &mut Vec<u8>, share: &mut Share) {
+    let patience = Duration::from_millis(connection.context.settings.sessionless_timeout_ms);
+    let deadline = Instant::now() + patience;
+    let mut closing_deadline = None;
     loop {
         if !kept.is_empty() {
-            let used = connection.handle(&kept);
+            let used = connection.handle(kept);
             kept.drain(..used);
-            shrink(&mut kept);
+            shrink(kept);
         }
+        share.set(&connection.context.stats.input, kept.capacity());
         connection.flush();
-        let (phase, wanted) = next(&connection, kept.len());
+        let (phase, wanted) = next(connection, kept.len());
         match phase {
-            Phase::Closed => break,
-            Phase::Closing if connection.state.lock().output.is_idle() => {
-                end(&connection);
-                linger(reader).await;
-                return;
+            Phase::Closed => return,
+            Phase::Closing if connection.is_done() => return,
+            _ if wanted == Wanted::Input && kept.len() > FREE_BYTES && connection.context.is_input_exceeded() => {
+                tracing::warn!(address = %connection.address(), bytes = kept.len(), "too many bytes of frames that are not whole");
+                return connection.close();
             }
             _ => {}
         }
-        let step = wait(&connection, &mut reader, &mut kept, wanted);
+        let step = wait(connection, reader, kept, wanted);
         let ended = match phase {
             Phase::AwaitingConnect => timeout_at(deadline, step).await.unwrap_or_else(|_| {
                 connection.context.stats.count_sessionless_expired();
                 true
             }),
+            // Who does not take the last words in time goes without them.
+            Phase::Closing => timeout_at(*closing_deadline.get_or_insert_with(|| Instant::now() + patience), step).await.unwrap_or(true),
             _ => step.await,
         };
         if ended {
-            break;
+            return;
         }
     }
-    drop(reader);
-    end(&connection);
 }
 
 fn next(connection: &Connection, kept: usize) -> (Phase, Wanted) {
@@ -75,7 +99,10 @@ fn next(connection: &Connection, kept: usize) -> (Phase, Wanted) {
         Wanted::Writable
     } else {
         let paused = !state.has_room() || (state.is_paused && !state.pending.is_empty());
-        match state.phase {
+        let phase = state.phase;
+        match phase {
+            Phase::Open if std::mem::take(&mut state.has_more) => Wanted::Turn,
+            Phase::Open | Phase::AwaitingConnect if std::mem::take(&mut state.is_held_back) => Wanted::Later,
             Phase::AwaitingConnect => Wanted::Input,
             Phase::Open if !paused => Wanted::Input,
             // A frame may be arriving behind the handshake: one buffer of it is taken, no more.
@@ -92,6 +119,16 @@ fn next(connection: &Connection, kept: usize) -> (Phase, Wanted) {
 /// Waits for one thing; true when the connection is over.
 async fn wait(connection: &Arc<Connection>, reader: &mut OwnedReadHalf, kept: &mut Vec<u8>, wanted: Wanted) -> bool {
     match wanted {
+        Wanted::Turn => {
+            tokio::task::yield_now().await;
+            false
+        }
+        Wanted::Later => {
+            tokio::select! {
+                () = tokio::time::sleep(HELD_BACK) => false,
+                () = connection.wake.notified() => false,
+            }
+        }
         Wanted::Wake => {
             connection.wake.notified().await;
             false
@@ -131,6 +168,9 @@ async fn read(connection: &Arc<Connection>, reader: &mut OwnedReadHalf, kept: &m
                 }
                 Poll::Ready(Ok(())) => {
                     take(connection, kept, buffer.filled());
+                    if buffer.remaining() == 0 {
+                        connection.yield_turn();
+                    }
                     Poll::Ready(Ok(false))
                 }
             }

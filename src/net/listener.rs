@@ -84,6 +84,7 @@ fn admit(stream: TcpStream, address: SocketAddr, context: &Arc<Context>) {
     });
     match added {
         Some(connection) => {
+            context.enter_lobby(connection.id());
             tokio::spawn(link::serve(connection, reader));
         }
         None => {

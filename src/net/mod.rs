@@ -5,6 +5,9 @@ mod connection;
 mod connection_throttle;
 mod context;
 mod handshake;
+mod holdings;
+#[cfg(test)]
+mod limit_tests;
 mod link;
 mod listener;
 mod namespaces;

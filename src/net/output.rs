@@ -8,12 +8,19 @@ use bytes::{Buf, Bytes};
 /// Buffers up to this size are kept for the next turn; larger ones are given back.
 const KEPT_BYTES: usize = 2 << 10;
 
+/// From this size on a buffer is not appended to any more.
+const SEALED_BYTES: usize = 256 << 10;
+/// Room behind what waits for a slow client that is not given back.
+const SPARE_BYTES_MAX: usize = 64 << 10;
+
 /// Encoded frames in their order: first what a full socket left over, then what was queued since.
 #[derive(Debug, Default)]
 pub(super) struct Output {
     left_over: VecDeque<Bytes>,
     left_over_bytes: usize,
     queued: Vec<u8>,
+    /// Bytes that are written already of the buffer that is being written.
+    spent_bytes: usize,
     /// Somebody is writing; whoever queues meanwhile leaves the writing to them.
     is_writing: bool,
     /// The socket took no more: the connection's task waits for it.
@@ -29,6 +36,11 @@ impl Output {
     /// Bytes that wait.
     pub(super) fn len(&self) -> usize {
         self.left_over_bytes + self.queued.len()
+    }
+
+    /// Forgets what waits: nobody will take it.
+    pub(super) fn discard(&mut self) {
+        (self.left_over, self.left_over_bytes, self.queued) = (VecDeque::new(), 0, Vec::new());
     }
 
     /// Whether the socket must become writable first.
@@ -61,18 +73,47 @@ impl Output {
             self.left_over_bytes -= bytes.len();
             return Some(bytes);
         }
-        (!self.queued.is_empty()).then(|| Bytes::from(std::mem::take(&mut self.queued)))
+        (!self.queued.is_empty()).then(|| self.take_queued())
+    }
+
+    /// What was queued, without much room behind it.
+    fn take_queued(&mut self) -> Bytes {
+        let mut queued = std::mem::take(&mut self.queued);
+        if queued.capacity() - queued.len() > SPARE_BYTES_MAX {
+            queued.shrink_to_fit();
+        }
+        Bytes::from(queued)
+    }
+
+    /// Begins a new buffer when the one that is appended to is long: one that grows for a slow client takes twice what is in it.
+    pub(super) fn seal(&mut self) {
+        if self.queued.len() >= SEALED_BYTES {
+            self.left_over_bytes += self.queued.len();
+            let sealed = self.take_queued();
+            self.left_over.push_back(sealed);
+        }
     }
 
     /// Takes note of how far a write got; gives what is to be written next, if the writer is to go on.
     pub(super) fn written(&mut self, mut bytes: Bytes, result: &io::Result<usize>) -> Option<Bytes> {
         match result {
-            Ok(written) => bytes.advance(*written),
+            Ok(written) => {
+                bytes.advance(*written);
+                self.spent_bytes += written;
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_blocked = true,
             // A broken socket is seen by the reader too, which ends the connection.
             Err(_) => bytes.clear(),
         }
+        if bytes.is_empty() {
+            self.spent_bytes = 0;
+        }
         if !bytes.is_empty() {
+            // What is written already is given back, at a cost that stays in proportion.
+            if self.spent_bytes > SPARE_BYTES_MAX.max(bytes.len() / 2) {
+                bytes = Bytes::copy_from_slice(&bytes);
+                self.spent_bytes = 0;
+            }
             self.left_over_bytes += bytes.len();
             self.left_over.push_front(bytes);
         } else if self.queued.capacity() == 0
@@ -114,5 +155,38 @@ mod tests {
         assert_eq!(last, "def");
         assert!(output.written(last, &Ok(3)).is_none());
         assert!(output.is_idle());
+    }
+
+    #[test]
+    fn what_is_written_of_a_long_buffer_is_given_back() {
+        let mut output = Output::default();
+        output.queue().extend((0..300_000).map(|index| index as u8));
+        let whole = output.begin_write().expect("something waits");
+        let start = whole.as_ptr();
+        let rest = output.written(whole, &Ok(90_000)).expect("the rest");
+        assert_eq!(rest.as_ptr(), start.wrapping_add(90_000), "a copy would cost more than it gives back");
+        let rest = output.written(rest, &Ok(60_000)).expect("the rest");
+        assert!(!(start..start.wrapping_add(300_000)).contains(&rest.as_ptr()));
+        assert_eq!((rest.len(), rest[0], output.spent_bytes), (150_000, 150_000_u32 as u8, 0));
+        assert!(output.written(rest, &Ok(150_000)).is_none() && output.is_idle());
+    }
+
+    #[test]
+    fn long_buffers_are_sealed_and_keep_their_place() {
+        let mut output = Output::default();
+        output.queue().extend_from_slice(b"first");
+        let first = output.begin_write().expect("something waits");
+        output.queue().resize(SEALED_BYTES - 1, 7);
+        output.seal();
+        assert_eq!(output.left_over.len(), 0);
+        output.queue().push(8);
+        output.seal();
+        output.queue().push(9);
+        assert_eq!((output.left_over.len(), output.len()), (1, SEALED_BYTES + 1));
+        let rest = output.written(first, &Ok(1)).expect("the rest comes before what was sealed");
+        assert_eq!(rest, "irst");
+        let sealed = output.written(rest, &Ok(4)).expect("then what was sealed");
+        assert_eq!((sealed.len(), sealed.last()), (SEALED_BYTES, Some(&8)));
+        assert_eq!(output.written(sealed, &Ok(SEALED_BYTES)).expect("then the rest"), [9_u8][..]);
     }
 }

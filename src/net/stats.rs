@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use super::holdings::Held;
 use crate::admin::summary::{Batch, Runs};
 use crate::admin::{Metrics, ServerStats as Resettable};
 use crate::tree::watch::EventType;
@@ -14,6 +15,12 @@ pub struct ServerStats {
     /// What `mntr` shows.
     pub metrics: Metrics,
     in_process: AtomicUsize,
+    /// Frames that have not arrived whole.
+    pub input: Held,
+    /// Requests that wait for their turn or are under way.
+    pub requests: Held,
+    /// Replies and events that their clients have not taken.
+    pub output: Held,
 }
 
 /// Requests that one thread answered, counted together.

@@ -1,5 +1,6 @@
 //! One turn of a connection: all whole frames in the buffer are cut and handled, reads under one lock, writes in one batch.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,10 +10,14 @@ use parking_lot::{MutexGuard, RwLockReadGuard};
 
 use super::connection::{Connection, Pending, Phase, State};
 use super::handshake::First;
+use super::holdings::FREE_BYTES;
 use super::stats::Done;
 use crate::ids::Zxid;
 use crate::proto::error_code::ErrorCode;
-use crate::proto::limits::AUTH_IDS_PER_CONNECTION_MAX;
+use crate::proto::limits::{
+    AUTH_BYTES_PER_CONNECTION_MAX, AUTH_IDS_PER_CONNECTION_MAX, CHILDREN_PER_QUICK_LIST_MAX, HANDSHAKE_BYTES_MAX,
+    QUICK_SET_WATCHES_BYTES_MAX,
+};
 use crate::proto::op_code::{OpCode, OpKind};
 use crate::proto::records::client::{AuthPacket, GetSaslRequest, SetSaslResponse};
 use crate::replica::{Input, Request, View};
@@ -75,11 +80,33 @@ fn whole_frames_bytes(bytes: &[u8], frame_bytes_max: usize) -> usize {
     whole
 }
 
+/// After so many ms a turn ends, so that the tree's lock is free for others. It is looked at the clock every few requests.
+const TURN_MS_MAX: i64 = 2;
+/// A power of two.
+const REQUESTS_PER_LOOK: u64 = 16;
+
+/// Whether a request may take long under the tree's lock. Such a one is the first of its turn, it is done while nobody else does
+/// one, and it waits for no write, since what does is answered under the write lock.
+fn may_take_long(frame: &[u8], tree: &DataTree) -> bool {
+    let Some((_, op, body)) = header(frame) else { return false };
+    match op {
+        OpCode::GET_ALL_CHILDREN_NUMBER | OpCode::GET_EPHEMERALS | OpCode::MULTI_READ => true,
+        OpCode::SET_WATCHES | OpCode::SET_WATCHES2 => body.len() > QUICK_SET_WATCHES_BYTES_MAX,
+        OpCode::GET_CHILDREN | OpCode::GET_CHILDREN2 => {
+            let path = Option::<Cow<'_, str>>::decode(&mut Reader::new(body)).ok().flatten();
+            path.and_then(|path| tree.find(&path)).is_some_and(|id| tree.child_count(id) > CHILDREN_PER_QUICK_LIST_MAX)
+        }
+        _ => false,
+    }
+}
+
 /// What a turn works with.
 struct Turn<'a> {
     now_ms: i64,
     kept: Kept<'a>,
     tree: Option<RwLockReadGuard<'a, DataTree>>,
+    /// To do what may take long.
+    permit: Option<MutexGuard<'a, ()>>,
     inputs: Vec<Input>,
     received: u64,
     done: Done,
@@ -91,7 +118,13 @@ impl Connection {
     pub(super) fn handle(self: &Arc<Self>, bytes: &[u8]) -> usize {
         let mut used = 0;
         loop {
-            let phase = self.state.lock().phase;
+            let phase = {
+                let state = self.state.lock();
+                if state.has_more || state.is_held_back {
+                    return used;
+                }
+                state.phase
+            };
             let rest = &bytes[used..];
             let taken = match phase {
                 Phase::AwaitingConnect => self.handle_first(rest),
@@ -109,10 +142,14 @@ impl Connection {
     fn handle_first(&self, bytes: &[u8]) -> usize {
         match self.four_letter_word(bytes) {
             First::Incomplete => return 0,
+            First::Later => {
+                self.state.lock().is_held_back = true;
+                return 0;
+            }
             First::Word => return bytes.len(),
             First::Frame => {}
         }
-        match cut(bytes, self.context.settings.frame_bytes_max) {
+        match cut(bytes, self.context.settings.frame_bytes_max.min(HANDSHAKE_BYTES_MAX)) {
             Cut::Incomplete => 0,
             Cut::Malformed(length) => self.malformed(length, bytes.len()),
             Cut::Frame(frame) => {
@@ -138,17 +175,19 @@ impl Connection {
         let now_ms = self.context.now_ms();
         let tree = reads.then(|| self.context.shared.tree.read());
         let kept = Kept { bytes, frame_bytes_max: self.context.settings.frame_bytes_max, copy: None };
-        let mut turn = Turn { now_ms, kept, tree, inputs: Vec::new(), received: 0, done: Done::default() };
+        let mut turn = Turn { now_ms, kept, tree, permit: None, inputs: Vec::new(), received: 0, done: Done::default() };
         let mut state = self.state.lock();
-        if let Some(session) = &state.session {
+        let used = self.cut_requests(&mut state, &mut turn, bytes);
+        // A frame that never ends does not keep its session alive.
+        if let Some(session) = state.session.as_ref().filter(|_| turn.received > 0) {
             session.touch(now_ms);
         }
-        let used = self.cut_requests(&mut state, &mut turn, bytes);
+        self.count_holdings(&mut state);
         state.stats.received += turn.received;
         state.namespaces.flush(&self.context.stats.metrics);
         drop(state);
-        let Turn { inputs, received, done, tree, .. } = turn;
-        drop(tree);
+        let Turn { inputs, received, done, tree, permit, .. } = turn;
+        drop((tree, permit));
         self.context.stats.add_received(received, used as u64);
         self.context.stats.add_done(&done);
         if !inputs.is_empty() {
@@ -170,7 +209,7 @@ impl Connection {
         false
     }
 
-    fn cut_requests(&self, state: &mut MutexGuard<'_, State>, turn: &mut Turn<'_>, bytes: &[u8]) -> usize {
+    fn cut_requests<'a>(&'a self, state: &mut MutexGuard<'_, State>, turn: &mut Turn<'a>, bytes: &[u8]) -> usize {
         let mut used = 0;
         while state.phase == Phase::Open {
             let rest = &bytes[used..];
@@ -182,9 +221,25 @@ impl Connection {
                     return bytes.len();
                 }
                 Cut::Frame(frame) => {
-                    if self.must_pause(state) {
+                    let is_long = turn.tree.as_ref().is_some_and(|tree| may_take_long(frame, tree));
+                    if self.must_pause(state) || (is_long && !state.pending.is_empty()) {
                         state.is_paused = true;
                         return used;
+                    }
+                    if self.is_held_back(state, frame.len()) {
+                        state.is_held_back = true;
+                        return used;
+                    }
+                    if turn.received > 0 && (is_long || self.is_over(turn)) {
+                        state.has_more = true;
+                        return used;
+                    }
+                    if is_long {
+                        turn.permit = self.context.long_work.try_lock();
+                        if turn.permit.is_none() {
+                            state.is_held_back = true;
+                            return used;
+                        }
                     }
                     used += 4 + frame.len();
                     turn.received += 1;
@@ -198,6 +253,15 @@ impl Connection {
     /// A connection that has something under way is not read while the server has too much of it (client-protocol.md §12).
     fn must_pause(&self, state: &State) -> bool {
         !state.has_room() || (state.pending_writes > 0 && self.context.stats.outstanding() > self.context.settings.outstanding_max)
+    }
+
+    fn is_over(&self, turn: &Turn<'_>) -> bool {
+        turn.received.is_multiple_of(REQUESTS_PER_LOOK) && self.context.now_ms() - turn.now_ms >= TURN_MS_MAX
+    }
+
+    /// No more is read of whoever wants more than a little, while the requests of all take more room than there is.
+    fn is_held_back(&self, state: &State, frame_bytes: usize) -> bool {
+        state.pending_bytes + frame_bytes > FREE_BYTES && self.context.are_requests_exceeded()
     }
 
     /// `end` is where the frame ends in the turn's bytes.
@@ -295,15 +359,19 @@ impl Connection {
     }
 }
 
-/// The identities with more of them, each once; `None` beyond the limit.
+/// The identities with more of them, each once; `None` beyond a limit.
 fn with_identities(old: &Arc<[Identity]>, granted: Vec<Identity>) -> Option<Arc<[Identity]>> {
+    if granted.iter().all(|identity| old.contains(identity)) {
+        return Some(Arc::clone(old));
+    }
     let mut all = old.to_vec();
     for identity in granted {
         if !all.contains(&identity) {
             all.push(identity);
         }
     }
-    (all.len() <= AUTH_IDS_PER_CONNECTION_MAX).then(|| all.into())
+    let bytes: usize = all.iter().map(|identity| identity.scheme.len() + identity.id.len()).sum();
+    (all.len() <= AUTH_IDS_PER_CONNECTION_MAX && bytes <= AUTH_BYTES_PER_CONNECTION_MAX).then(|| all.into())
 }
 
 #[cfg(test)]
@@ -337,5 +405,8 @@ mod tests {
         assert_eq!(with_identities(&old, vec![Identity::new("ip", "::1")]).map(|all| all.len()), Some(1));
         let many = (0..AUTH_IDS_PER_CONNECTION_MAX).map(|i| Identity::new("digest", &i.to_string())).collect();
         assert!(with_identities(&old, many).is_none());
+        let room = AUTH_BYTES_PER_CONNECTION_MAX - "ip::1digest".len();
+        let one = |bytes: usize| with_identities(&old, vec![Identity::new("digest", &"x".repeat(bytes))]).map(|all| all.len());
+        assert_eq!((one(room), one(room + 1)), (Some(2), None));
     }
 }

@@ -1,8 +1,9 @@
-//! Applying what the ordering core delivers, under one write lock for the whole batch.
+//! Applying what the ordering core delivers, under one write lock for the whole batch. A batch of large txns lets others read between.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::{MutexGuard, RwLockWriteGuard};
 
 use super::core::{Origin, Replica, Role};
 use super::effects::{Effects, View};
@@ -17,6 +18,9 @@ use crate::tree::acl::AclList;
 use crate::tree::apply::{Applied, Observer};
 use crate::tree::data_tree::DataTree;
 use crate::tree::watch::{EventType, WatchAccess, WatchTable};
+
+/// Bytes of txns that are applied before those who wait for the tree have their turn.
+const SLICE_BYTES: usize = 256 << 10;
 
 /// Turns changes into events for those who watch.
 struct Fire<'a, E> {
@@ -42,7 +46,13 @@ impl Replica {
     pub(super) fn apply_all(&mut self, shared: &Shared, payloads: &[Bytes], now: Now, effects: &mut impl Effects) {
         let mut tree = shared.tree.write();
         let mut watches = shared.watches.lock();
+        let mut slice_bytes = 0;
         for payload in payloads {
+            if slice_bytes > SLICE_BYTES {
+                MutexGuard::unlocked(&mut watches, || RwLockWriteGuard::bump(&mut tree));
+                slice_bytes = 0;
+            }
+            slice_bytes += payload.len();
             let txn = Txn::decode(payload).expect("a committed txn was encoded by a server");
             self.apply_one(&mut tree, &mut watches, &txn, now, effects);
         }

@@ -36,6 +36,8 @@ pub struct ReplicaSettings {
     pub server_id: u8,
     /// The tick, ms.
     pub tick_time_ms: i64,
+    /// Sessions in total; a client that wants one more is closed.
+    pub sessions_max: usize,
     /// Keys the hashes.
     pub seed: u64,
     /// The rules of writes.
@@ -119,6 +121,7 @@ pub struct Replica {
     pub(super) next_sync: u64,
     pub(super) syncs: Syncs,
     pub(super) rules: WriteRules,
+    sessions_max: usize,
     pub(super) outputs: Vec<Output>,
     /// An empty buffer for the outputs of the next round.
     spare: Vec<Output>,
@@ -175,6 +178,7 @@ impl Replica {
             next_sync: 0,
             syncs: Syncs::default(),
             rules: settings.rules,
+            sessions_max: settings.sessions_max,
             outputs: Vec::new(),
             spare: Vec::new(),
             delivered: Vec::new(),
@@ -262,6 +266,7 @@ impl Replica {
                     self.request(tree, now, request, effects);
                 }
             }
+            Input::OpenSession { connection, .. } if self.sessions.len() >= self.sessions_max => effects.close(connection),
             Input::OpenSession { connection, timeout_ms } => match self.role {
                 Role::Leading => self.open_session(tree, connection, timeout_ms, now),
                 Role::Learning(_) => self.forward_open(connection, timeout_ms, now),

@@ -63,7 +63,7 @@ impl Replica {
                 if let Some(cell) = self.sessions.get(request.session) {
                     cell.set_closing();
                 }
-                self.propose_write(&tree, now, (request.session, request.cxid), &[], Write::CloseSession, Origin::Server);
+                self.propose_write(&tree, now, (request.session, request.cxid), (&[], 0), Write::CloseSession, Origin::Server);
             }
             _ => self.write_for(&tree, now, link, &request, rider),
         }
@@ -94,7 +94,10 @@ impl Replica {
             (OpKind::Write, Ok(())) => decode::decode(request.op, &request.body).map_err(|_| ErrorCode::MARSHALLING_ERROR),
         };
         match decoded {
-            Ok(write) => self.propose_write(tree, now, client, &riders::identities(rider), write, Origin::Server),
+            Ok(write) => {
+                let who = (&riders::identities(rider)[..], request.body.len());
+                self.propose_write(tree, now, client, who, write, Origin::Server);
+            }
             Err(error) => self.propose_error(now, client, error, Origin::Server),
         }
     }

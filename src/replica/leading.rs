@@ -16,7 +16,7 @@ use crate::proto::records::client::SyncRequest;
 use crate::proto::records::txn as records;
 use crate::proto::txn::{self, Body, TxnDigest, TxnHeader};
 use crate::request::decode::{self, Write, WriteError};
-use crate::request::prepare::Prepare;
+use crate::request::prepare::{Prepare, acl_bytes_max};
 use crate::session::Owner;
 use crate::tree::acl::Identity;
 use crate::tree::apply::Applied;
@@ -64,7 +64,7 @@ impl Replica {
         }
         let origin = Origin::Request { connection, xid };
         match checked {
-            Ok(write) => self.propose_write(tree, now, (session, xid), &request.identities, write, origin),
+            Ok(write) => self.propose_write(tree, now, (session, xid), (&request.identities, request.body.len()), write, origin),
             Err(error) => self.propose_error(now, (session, xid), error, origin),
         }
     }
@@ -76,7 +76,7 @@ impl Replica {
         tree: &DataTree,
         now: Now,
         (session, cxid): (SessionId, i32),
-        identities: &[Identity],
+        (identities, request_bytes): (&[Identity], usize),
         write: Write<'_>,
         origin: Origin,
     ) {
@@ -88,6 +88,7 @@ impl Replica {
             time_ms: now.wall_ms,
             session,
             identities,
+            acl_bytes_left: acl_bytes_max(request_bytes),
         };
         match prepare.write(write) {
             Ok((kind, body)) => self.propose(tree, now, (session, cxid), kind, &body, origin),
@@ -233,6 +234,7 @@ impl Replica {
             time_ms: now.wall_ms,
             session: SessionId::NONE,
             identities: &[],
+            acl_bytes_left: acl_bytes_max(0),
         };
         // Gone, used again or refilled meanwhile: the next sweep looks again.
         if let Ok((kind, body)) = prepare.delete_container(path) {
@@ -251,7 +253,7 @@ impl Replica {
             }
             effects.session_expired(&cell);
             cell.set_closing();
-            self.propose_write(tree, now, (cell.id(), 0), &[], Write::CloseSession, Origin::Server);
+            self.propose_write(tree, now, (cell.id(), 0), (&[], 0), Write::CloseSession, Origin::Server);
         }
     }
 }

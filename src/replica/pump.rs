@@ -152,7 +152,7 @@ impl Pump {
         tree.ensure_config_node();
         let shared = Arc::new(Shared::new(tree, 1));
         let rules = WriteRules { close_session_txn: true, ..WriteRules::default() };
-        let settings = ReplicaSettings { server_id: id.0 as u8, tick_time_ms: TICK_MS, seed: 1, rules };
+        let settings = ReplicaSettings { server_id: id.0 as u8, tick_time_ms: TICK_MS, sessions_max: 1_000_000, seed: 1, rules };
         let ensemble = Settings {
             server_id: id,
             membership,

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::Digest as _;
 
 use crate::proto::error_code::ErrorCode;
+use crate::proto::limits::ACL_ENTRIES_MAX;
 use crate::proto::records::data::{Acl, Id};
 use crate::tree::acl::{Identity, parse_ip_pattern};
 
@@ -110,17 +111,15 @@ impl AuthRules {
     /// The ACL that is stored for the one a client sent (`PrepRequestProcessor.fixupACL`).
     ///
     /// # Errors
-    /// INVALIDACL for an empty list or an invalid entry; MARSHALLINGERROR where Java runs into a null.
+    /// INVALIDACL for an empty list, an invalid entry, or more entries than there may be; MARSHALLINGERROR where Java runs into a null.
     pub fn fix_up<'a>(&self, acl: Option<Vec<Acl<'a>>>, identities: &[Identity]) -> Result<Vec<Acl<'a>>, ErrorCode> {
-        let mut distinct: Vec<Acl<'a>> = Vec::new();
-        for entry in acl.into_iter().flatten() {
-            if !is_repeated(&entry, &distinct)? {
-                distinct.push(entry);
-            }
-        }
+        let distinct = distinct(acl.unwrap_or_default())?;
         let mut fixed = Vec::with_capacity(distinct.len());
         for entry in distinct {
             self.fix_up_entry(entry, identities, &mut fixed)?;
+            if fixed.len() > ACL_ENTRIES_MAX {
+                return Err(ErrorCode::INVALID_ACL);
+            }
         }
         if fixed.is_empty() { Err(ErrorCode::INVALID_ACL) } else { Ok(fixed) }
     }
@@ -161,20 +160,36 @@ fn is_valid_id(scheme: &str, id: &str) -> bool {
     }
 }
 
-/// Whether an entry is among those before it. Java compares permissions, scheme and id in this order, and runs into a null that it
-/// meets in `entry`.
-fn is_repeated(entry: &Acl<'_>, before: &[Acl<'_>]) -> Result<bool, ErrorCode> {
-    for other in before.iter().filter(|other| other.perms == entry.perms) {
-        let scheme = entry.id.scheme.as_deref().ok_or(ErrorCode::MARSHALLING_ERROR)?;
-        if other.id.scheme.as_deref() != Some(scheme) {
-            continue;
-        }
-        let id = entry.id.id.as_deref().ok_or(ErrorCode::MARSHALLING_ERROR)?;
-        if other.id.id.as_deref() == Some(id) {
-            return Ok(true);
+/// The entries, each once.
+fn distinct(mut acl: Vec<Acl<'_>>) -> Result<Vec<Acl<'_>>, ErrorCode> {
+    if acl.len() < 2 {
+        return Ok(acl);
+    }
+    let mut seen = BTreeSet::new();
+    let mut is_new = Vec::with_capacity(acl.len());
+    for entry in &acl {
+        is_new.push(is_first(entry, &mut seen)?);
+        if seen.len() > ACL_ENTRIES_MAX {
+            return Err(ErrorCode::INVALID_ACL);
         }
     }
-    Ok(false)
+    let mut is_new = is_new.into_iter();
+    acl.retain(|_| is_new.next() == Some(true));
+    Ok(acl)
+}
+
+/// What Java compares of an entry, in this order.
+type Compared<'a> = (i32, Option<&'a str>, Option<&'a str>);
+
+/// Whether an entry is not among those before it; it is now. Java runs into a null that it has to compare with something.
+fn is_first<'a>(entry: &'a Acl<'_>, seen: &mut BTreeSet<Compared<'a>>) -> Result<bool, ErrorCode> {
+    let (perms, scheme, id) = (entry.perms, entry.id.scheme.as_deref(), entry.id.id.as_deref());
+    let has_equal_perms = seen.range((perms, None, None)..).next().is_some_and(|other| other.0 == perms);
+    let has_equal_scheme = || seen.range((perms, scheme, None)..).next().is_some_and(|other| (other.0, other.1) == (perms, scheme));
+    if (has_equal_perms && scheme.is_none()) || (id.is_none() && has_equal_scheme()) {
+        return Err(ErrorCode::MARSHALLING_ERROR);
+    }
+    Ok(seen.insert((perms, scheme, id)))
 }
 
 fn record(perms: i32, who: &Identity) -> Acl<'static> {
@@ -263,6 +278,14 @@ mod tests {
         assert_eq!(count(&[anyone.clone(), entry(31, None, Some("x"))]), Err(ErrorCode::MARSHALLING_ERROR));
         assert_eq!(count(&[anyone.clone(), entry(1, None, Some("x"))]), Err(ErrorCode::INVALID_ACL));
         assert_eq!(count(&[entry(31, Some("auth"), None), entry(31, Some("auth"), None)]), Err(ErrorCode::MARSHALLING_ERROR));
+    }
+
+    #[test]
+    fn an_acl_has_a_limit_of_entries() {
+        let entry = |index: usize| Acl { perms: 1, id: Id { scheme: Some("digest".into()), id: Some(format!("u{index}:h").into()) } };
+        let fixed = |count: usize| AuthRules::default().fix_up(Some((0..count).chain([0]).map(entry).collect()), &[]).map(|all| all.len());
+        assert_eq!(fixed(ACL_ENTRIES_MAX), Ok(ACL_ENTRIES_MAX), "the doubled one does not count");
+        assert_eq!(fixed(ACL_ENTRIES_MAX + 1), Err(ErrorCode::INVALID_ACL));
     }
 
     #[test]

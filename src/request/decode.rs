@@ -170,6 +170,15 @@ mod tests {
     }
 
     #[test]
+    fn a_multi_has_a_limit_of_ops() {
+        let mut check = records::MultiHeader { type_: OpCode::CHECK.0, done: false, err: -1 }.to_vec();
+        records::CheckVersionRequest { path: Some("/".into()), version: -1 }.encode(&mut check);
+        let end = records::MultiHeader { type_: -1, done: true, err: -1 }.to_vec();
+        let decoded = |count: usize| decode(OpCode::MULTI, &[check.repeat(count), end.clone()].concat()).map(|_| ());
+        assert_eq!((decoded(MULTI_OPS_MAX), decoded(MULTI_OPS_MAX + 1)), (Ok(()), Err(WriteError::TooManyOps)));
+    }
+
+    #[test]
     fn reads_and_odd_flags_fail_the_whole_multi() {
         let read = records::GetDataRequest { path: Some("/a".into()), watch: false };
         assert_eq!(decode(OpCode::MULTI, &multi(4, &read)), Err(WriteError::NotInMulti(4)));

@@ -1,7 +1,7 @@
 //! Changes that are proposed but not applied yet, laid over the tree, so that the next request is checked against them
 //! (`PrepRequestProcessor.outstandingChanges`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use hashbrown::hash_table::Entry;
 
 use crate::ids::Zxid;
 use crate::tree::acl::AclList;
-use crate::tree::data_tree::DataTree;
+use crate::tree::data_tree::{DataTree, listed_bytes};
 use crate::tree::digest::node_digest;
 use crate::tree::path;
 use crate::tree::stat::StatFields;
@@ -37,6 +37,10 @@ struct Change {
     /// Shared by the changes of one path.
     path: Arc<str>,
     hash: u64,
+    /// The owner of the znode, before or after the change; 0 for none.
+    owner: i64,
+    /// How many bytes more a list of the owner's znodes has after it.
+    listed_bytes: i64,
     /// `None` when the znode will be gone.
     record: Option<Record>,
     /// The change of the same path before this one, if it is pending too.
@@ -50,6 +54,10 @@ pub struct Overlay {
     first: u64,
     /// The number of the newest change of each path.
     newest: HashTable<u64>,
+    /// The owner and number of each change of a znode that has an owner: a session that ends looks at its own alone.
+    owned: BTreeSet<(i64, u64)>,
+    /// The bytes that lists of an owner's znodes will have more, 0 left out.
+    listed_bytes: BTreeMap<i64, i64>,
     hasher: FixedState,
     digest: u64,
     undo: Option<Undo>,
@@ -66,7 +74,16 @@ impl Overlay {
     #[must_use]
     pub fn new(seed: u64, digest: u64) -> Self {
         let hasher = FixedState::with_seed(seed);
-        Self { changes: VecDeque::new(), first: 0, newest: HashTable::new(), hasher, digest, undo: None }
+        Self {
+            changes: VecDeque::new(),
+            first: 0,
+            newest: HashTable::new(),
+            owned: BTreeSet::new(),
+            listed_bytes: BTreeMap::new(),
+            hasher,
+            digest,
+            undo: None,
+        }
     }
 
     /// What was pending will never be applied. `digest` is the tree's.
@@ -74,6 +91,8 @@ impl Overlay {
         self.first += self.changes.len() as u64;
         self.changes.clear();
         self.newest.clear();
+        self.owned.clear();
+        self.listed_bytes.clear();
         (self.digest, self.undo) = (digest, None);
     }
 
@@ -132,7 +151,34 @@ impl Overlay {
                 (Arc::from(key), None)
             }
         };
-        self.changes.push_back(Change { zxid, path, hash, record: new, before });
+        let owner = new.as_ref().or(old).map_or(0, |record| record.stat.ephemeral_owner);
+        let listed_bytes = (i64::from(new.is_some()) - i64::from(old.is_some())) * listed_bytes(&path) as i64;
+        if owner != 0 {
+            self.owned.insert((owner, number));
+            self.count_listed(owner, listed_bytes);
+        }
+        self.changes.push_back(Change { zxid, path, hash, owner, listed_bytes, record: new, before });
+    }
+
+    fn count_listed(&mut self, owner: i64, more: i64) {
+        let listed = self.listed_bytes.entry(owner).or_default();
+        *listed += more;
+        if *listed == 0 {
+            self.listed_bytes.remove(&owner);
+        }
+    }
+
+    fn disown(&mut self, change: &Change, number: u64) {
+        if change.owner != 0 {
+            self.owned.remove(&(change.owner, number));
+            self.count_listed(change.owner, -change.listed_bytes);
+        }
+    }
+
+    /// Bytes that a list of an owner's znodes will have more when all is applied.
+    #[must_use]
+    pub fn ephemeral_bytes_of(&self, owner: i64) -> i64 {
+        self.listed_bytes.get(&owner).copied().unwrap_or(0)
     }
 
     /// From here on changes can be taken back.
@@ -151,6 +197,7 @@ impl Overlay {
         while self.changes.len() > undo.change_count {
             let change = self.changes.pop_back().expect("there are more than before the multi");
             let number = self.first + self.changes.len() as u64;
+            self.disown(&change, number);
             if let Ok(mut entry) = self.newest.find_entry(change.hash, |&newest| newest == number) {
                 match change.before {
                     Some(before) => *entry.get_mut() = before,
@@ -166,6 +213,7 @@ impl Overlay {
         while let Some(change) = self.changes.pop_front_if(|change| change.zxid <= zxid) {
             let number = self.first;
             self.first += 1;
+            self.disown(&change, number);
             if let Ok(entry) = self.newest.find_entry(change.hash, |&newest| newest == number) {
                 entry.remove();
             }
@@ -175,11 +223,11 @@ impl Overlay {
         }
     }
 
-    /// How each pending path will be: path and, if it will exist, its owner.
-    pub fn changes(&self) -> impl Iterator<Item = (&str, Option<i64>)> {
-        self.newest.iter().map(|&number| {
+    /// The pending changes of the znodes of an owner, in their order: path, and whether it will exist after the change.
+    pub fn changes_of(&self, owner: i64) -> impl Iterator<Item = (&str, bool)> {
+        self.owned.range((owner, 0)..=(owner, u64::MAX)).map(|&(_, number)| {
             let change = self.change(number);
-            (&*change.path, change.record.as_ref().map(|record| record.stat.ephemeral_owner))
+            (&*change.path, change.record.is_some())
         })
     }
 }
@@ -214,6 +262,25 @@ mod tests {
         assert_eq!(overlay.digest(), digest);
         overlay.applied(Zxid(1), tree.digest());
         assert_eq!((record(&tree, &overlay, "/"), overlay.newest.len()), (Some(0), 0));
+    }
+
+    #[test]
+    fn an_owner_has_its_own_changes_in_their_order() {
+        let tree = DataTree::new(1, OwnerRules::default(), true);
+        let mut overlay = Overlay::new(1, tree.digest());
+        let root = overlay.record(&tree, "/").expect("the root exists");
+        let of = |owner| Record { stat: StatFields { ephemeral_owner: owner, ..root.stat }, ..root.clone() };
+        overlay.put(Zxid(1), "/a", None, Some(of(7)));
+        overlay.put(Zxid(2), "/b", None, Some(of(8)));
+        overlay.begin_multi();
+        overlay.put(Zxid(3), "/c", None, Some(of(7)));
+        overlay.undo_multi();
+        overlay.put(Zxid(3), "/a", Some(&of(7)), None);
+        assert_eq!(overlay.changes_of(7).collect::<Vec<_>>(), [("/a", true), ("/a", false)]);
+        assert_eq!(overlay.changes_of(8).collect::<Vec<_>>(), [("/b", true)]);
+        assert_eq!((overlay.ephemeral_bytes_of(7), overlay.ephemeral_bytes_of(8)), (0, 6));
+        overlay.applied(Zxid(3), tree.digest());
+        assert_eq!((overlay.changes_of(7).count(), overlay.owned.len(), overlay.listed_bytes.len()), (0, 0, 0));
     }
 
     #[test]

@@ -9,13 +9,16 @@ use super::decode::Write;
 use super::overlay::{Overlay, Record};
 use crate::ids::{SessionId, Zxid};
 use crate::proto::error_code::ErrorCode;
+use crate::proto::limits::{
+    ACL_BYTES_PER_REQUEST_BYTE_MAX, ACL_BYTES_PER_TXN_FREE, ACL_BYTES_PER_TXN_MAX, EPHEMERAL_BYTES_PER_SESSION_MAX,
+};
 use crate::proto::op_code::OpCode;
 use crate::proto::records::client::{CheckVersionRequest, CreateTtlRequest, DeleteRequest, SetAclRequest, SetDataRequest};
 use crate::proto::records::data::Acl;
 use crate::proto::records::txn as records;
 use crate::proto::txn::Body;
 use crate::tree::acl::{Identity, perms};
-use crate::tree::data_tree::DataTree;
+use crate::tree::data_tree::{DataTree, listed_bytes};
 use crate::tree::digest::prefix_crc;
 use crate::tree::path;
 use crate::tree::stat::{CONTAINER_OWNER, OwnerKind, StatFields, TTL_MS_MAX};
@@ -51,6 +54,14 @@ pub struct Prepare<'a> {
     pub session: SessionId,
     /// As whom.
     pub identities: &'a [Identity],
+    /// Bytes of ACLs that the request may still store: [`acl_bytes_max`] at first.
+    pub acl_bytes_left: usize,
+}
+
+/// Bytes of ACLs that a request of so many bytes may store.
+#[must_use]
+pub fn acl_bytes_max(request_bytes: usize) -> usize {
+    request_bytes.saturating_mul(ACL_BYTES_PER_REQUEST_BYTE_MAX).clamp(ACL_BYTES_PER_TXN_FREE, ACL_BYTES_PER_TXN_MAX)
 }
 
 type Prepared<'b> = Result<(OpCode, Body<'b>), ErrorCode>;
@@ -107,7 +118,7 @@ impl Prepare<'_> {
         let path = path.ok_or(ErrorCode::MARSHALLING_ERROR)?;
         let (parent_path, _) = path::split(&path).filter(|_| !path.contains('\0')).ok_or(ErrorCode::BAD_ARGUMENTS)?;
         let parent_len = parent_path.len();
-        let acl = self.rules.auth.fix_up(acl, self.identities)?;
+        let acl = self.fix_up(acl)?;
         let parent = self.existing(parent_path)?;
         self.allowed(&parent, perms::CREATE)?;
         let path = if matches!(flags, 2 | 3 | 6) { Cow::Owned(format!("{path}{:010}", parent.stat.cversion)) } else { path };
@@ -120,6 +131,9 @@ impl Prepare<'_> {
         if matches!(self.tree.rules().kind(parent.stat.ephemeral_owner), OwnerKind::Ephemeral(_)) {
             return Err(ErrorCode::NO_CHILDREN_FOR_EPHEMERALS);
         }
+        if matches!(self.tree.rules().kind(owner), OwnerKind::Ephemeral(_)) {
+            self.check_ephemerals(&path)?;
+        }
         self.check_quota(&path, 1, data.as_deref().map_or(0, <[u8]>::len) as i64)?;
         let parent_c_version = self.note_created(&path[..parent_len], &parent, &path, data.as_deref(), &acl, owner);
         let (path, acl) = (Some(path), Some(acl));
@@ -131,6 +145,22 @@ impl Prepare<'_> {
                 (op, Body::Create(records::CreateTxn { path, data, acl, ephemeral, parent_c_version }))
             }
         })
+    }
+
+    /// The ACL that is stored for the one of the request.
+    fn fix_up<'b>(&mut self, acl: Option<Vec<Acl<'b>>>) -> Result<Vec<Acl<'b>>, ErrorCode> {
+        let fixed = self.rules.auth.fix_up(acl, self.identities)?;
+        let text_bytes = |text: &Option<Cow<'_, str>>| text.as_ref().map_or(0, |text| text.len());
+        let bytes: usize = fixed.iter().map(|entry| 12 + text_bytes(&entry.id.scheme) + text_bytes(&entry.id.id)).sum();
+        self.acl_bytes_left = self.acl_bytes_left.checked_sub(bytes).ok_or(ErrorCode::INVALID_ACL)?;
+        Ok(fixed)
+    }
+
+    /// The txn that closes the session must be able to list all its ephemerals.
+    fn check_ephemerals(&self, path: &str) -> Result<(), ErrorCode> {
+        let applied = self.tree.ephemeral_bytes_of(self.session) as i64;
+        let bytes = applied + self.overlay.ephemeral_bytes_of(self.session.0) + listed_bytes(path) as i64;
+        if bytes > EPHEMERAL_BYTES_PER_SESSION_MAX as i64 { Err(ErrorCode::QUOTA_EXCEEDED) } else { Ok(()) }
     }
 
     /// The owner that the new znode will store; checks flags and TTL (`validateCreateRequest`).
@@ -229,7 +259,7 @@ impl Prepare<'_> {
 
     fn set_acl<'b>(&mut self, request: SetAclRequest<'b>) -> Prepared<'b> {
         let path = request.path.filter(|path| path::is_valid(path)).ok_or(ErrorCode::BAD_ARGUMENTS)?;
-        let acl = self.rules.auth.fix_up(request.acl, self.identities)?;
+        let acl = self.fix_up(request.acl)?;
         let node = self.existing(&path)?;
         self.allowed(&node, perms::ADMIN)?;
         let version = next_version(node.stat.aversion, request.version)?;
@@ -250,11 +280,11 @@ impl Prepare<'_> {
     /// Ends the session: its applied ephemerals, with those being created and without those being deleted.
     fn close_session(&mut self) -> Body<'static> {
         let mut paths: BTreeSet<String> = self.tree.ephemerals_of(self.session);
-        for (path, owner) in self.overlay.changes() {
-            if owner == Some(self.session.0) {
+        for (path, will_exist) in self.overlay.changes_of(self.session.0) {
+            if will_exist {
                 paths.insert(path.to_owned());
             } else {
-                // Gone, or deleted and made again by somebody else.
+                // Gone; if somebody else made it again, it is theirs.
                 paths.remove(path);
             }
         }
@@ -320,19 +350,20 @@ mod tests {
         overlay: Overlay,
         rules: WriteRules,
         zxid: i64,
+        acl_bytes_max: usize,
     }
 
     impl Bench {
         fn new(rules: WriteRules) -> Self {
             let tree = DataTree::new(1, OwnerRules::default(), true);
             let overlay = Overlay::new(1, tree.digest());
-            Self { tree, overlay, rules, zxid: 0 }
+            Self { tree, overlay, rules, zxid: 0, acl_bytes_max: ACL_BYTES_PER_TXN_MAX }
         }
 
         fn prepare<'b>(&mut self, session: SessionId, write: Write<'b>) -> Prepared<'b> {
             self.zxid += 1;
             let (tree, overlay, rules, zxid) = (&self.tree, &mut self.overlay, &self.rules, Zxid(self.zxid));
-            Prepare { tree, overlay, rules, zxid, time_ms: 1, session, identities: &[] }.write(write)
+            Prepare { tree, overlay, rules, zxid, time_ms: 1, session, identities: &[], acl_bytes_left: self.acl_bytes_max }.write(write)
         }
 
         fn apply(&mut self, write: Write<'_>) {
@@ -371,6 +402,51 @@ mod tests {
         bench.prepare(SESSION, create("/pending", b"", 1)).expect("free");
         let Ok((_, Body::CloseSession(Some(close)))) = bench.prepare(SESSION, Write::CloseSession) else { panic!("a close txn") };
         assert_eq!(close.paths2_delete, Some(vec![Some("/mine".into()), Some("/pending".into())]));
+    }
+
+    #[test]
+    fn the_ephemerals_of_a_session_have_a_limit() {
+        let mut bench = Bench::new(WriteRules::default());
+        let name = |first: char, len: usize| format!("/{first}{}", "x".repeat(len - 2));
+        for first in 'a'..='g' {
+            bench.apply(create(&name(first, EPHEMERAL_BYTES_PER_SESSION_MAX / 8 - 4), b"", 1));
+        }
+        let last = name('h', EPHEMERAL_BYTES_PER_SESSION_MAX / 8 - 4);
+        bench.prepare(SESSION, create(&last, b"", 1)).expect("at the limit");
+        assert_eq!(bench.prepare(SESSION, create("/q", b"", 1)), Err(ErrorCode::QUOTA_EXCEEDED), "what is pending counts");
+        assert!(bench.prepare(SessionId(8), create("/q", b"", 1)).is_ok() && bench.prepare(SESSION, create("/r", b"", 0)).is_ok());
+        bench.prepare(SESSION, delete(&last)).expect("it is there");
+        bench.apply(create("/s", b"", 1));
+        bench.apply(create(&name('i', EPHEMERAL_BYTES_PER_SESSION_MAX / 8 - 10), b"", 1));
+        assert_eq!(bench.tree.ephemeral_bytes_of(SESSION), EPHEMERAL_BYTES_PER_SESSION_MAX);
+        assert_eq!(bench.prepare(SESSION, create("/t", b"", 1)), Err(ErrorCode::QUOTA_EXCEEDED), "what is applied counts");
+    }
+
+    #[test]
+    fn the_acls_of_a_request_have_a_limit() {
+        let mut bench = Bench { acl_bytes_max: acl_bytes_max(1), ..Bench::new(WriteRules::default()) };
+        // Each entry is an eighth of the limit, with the 12 bytes of its numbers and lengths.
+        let id = |index: usize| format!("{index}:{}", "x".repeat(ACL_BYTES_PER_TXN_FREE / 8 - 12 - "digest1:".len()));
+        let acl = |count: usize| {
+            let entry = |index| Acl { perms: 31, id: Id { scheme: Some("digest".into()), id: Some(id(index).into()) } };
+            Some((1..=count).map(entry).collect::<Vec<_>>())
+        };
+        let op = |path: &'static str, count| {
+            let request = requests::CreateTtlRequest { path: Some(path.into()), data: None, acl: acl(count), flags: 0, ttl: -1 };
+            Write::Create(OpCode::CREATE, request)
+        };
+        let at_the_limit = bench.prepare(SESSION, Write::Multi(vec![op("/a", 4), op("/b", 4)])).expect("a multi").1;
+        assert!(matches!(at_the_limit, Body::Multi(ops) if ops[1].0 == OpCode::CREATE));
+        let beyond = bench.prepare(SESSION, Write::Multi(vec![op("/c", 4), op("/d", 5)])).expect("a failed multi").1;
+        let error = |err: ErrorCode| (OpCode::ERROR, Body::Error(records::ErrorTxn { err: err.0 }));
+        assert_eq!(beyond, Body::Multi(vec![error(ErrorCode::OK), error(ErrorCode::INVALID_ACL)]));
+    }
+
+    #[test]
+    fn long_requests_may_store_longer_acls() {
+        assert_eq!(acl_bytes_max(ACL_BYTES_PER_TXN_FREE / 4), ACL_BYTES_PER_TXN_FREE);
+        assert_eq!(acl_bytes_max(ACL_BYTES_PER_TXN_FREE), ACL_BYTES_PER_TXN_FREE * 4);
+        assert_eq!(acl_bytes_max(usize::MAX), ACL_BYTES_PER_TXN_MAX);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::auth::user_name;
 use super::decode;
 use crate::ids::{SessionId, Zxid};
 use crate::proto::error_code::ErrorCode;
-use crate::proto::limits::{MULTI_OPS_MAX, WATCHES_PER_CONNECTION_MAX};
+use crate::proto::limits::{MULTI_OPS_MAX, MULTI_READ_REPLY_BYTES_MAX};
 use crate::proto::op_code::OpCode;
 use crate::proto::records::client as records;
 use crate::proto::reply::{PING_XID, encode_frame, encode_header};
@@ -184,7 +184,7 @@ impl<'a> ReadContext<'a> {
     fn watch(&mut self, path: &str, added: u8) {
         self.has_too_many_watches |= self.watches.with(|watches| {
             watches.add(self.watcher, path, added);
-            watches.watch_count_of(self.watcher) > WATCHES_PER_CONNECTION_MAX
+            watches.is_beyond_limits(self.watcher)
         });
     }
 
@@ -399,6 +399,9 @@ impl<'a> ReadContext<'a> {
         for (op, path) in &reads {
             let Some(path) = path else { return Err(broken_multi(built)) };
             self.read_in_multi(*op, path, &mut built);
+            if built.len() > MULTI_READ_REPLY_BYTES_MAX {
+                return Err(Failure::Undecodable);
+            }
         }
         if writes > 0 {
             return Err(broken_multi(built));
@@ -488,6 +491,18 @@ mod tests {
         }
         let odd = records::AddWatchRequest { path: Some("/x".into()), mode: 2 }.to_vec();
         assert_eq!(error(&answer(OpCode::ADD_WATCH, &odd, &mut watches)), -5);
+    }
+
+    #[test]
+    fn a_multi_read_has_a_limit_of_ops() {
+        let children = |path: &'static str, count: usize| {
+            let mut one = records::MultiHeader { type_: OpCode::GET_CHILDREN.0, done: false, err: -1 }.to_vec();
+            records::GetDataRequest { path: Some(path.into()), watch: false }.encode(&mut one);
+            [one.repeat(count), records::MultiHeader { type_: -1, done: true, err: -1 }.to_vec()].concat()
+        };
+        let mut watches = WatchTable::new(1);
+        let mut read = |path, count| answer(OpCode::MULTI_READ, &children(path, count), &mut watches);
+        assert_eq!((error(&read("/x", MULTI_OPS_MAX)), error(&read("/x", MULTI_OPS_MAX + 1))), (0, -5));
     }
 
     #[test]

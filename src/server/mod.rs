@@ -3,6 +3,7 @@
 mod clock;
 mod execute;
 mod journal;
+mod limits;
 mod log_thread;
 mod node;
 pub mod persistence;

@@ -104,6 +104,13 @@ impl Node {
         start
     }
 
+    /// Number of sessions.
+    pub(super) fn session_count(&self) -> usize {
+        let count = self.replica.lock().sessions().len();
+        self.submit(Vec::new());
+        count
+    }
+
     /// Every session with the time at which it expires, in ms of the monotonic clock.
     pub(super) fn session_deadlines(&self) -> Vec<(SessionId, i64)> {
         let replica = self.replica.lock();

@@ -3,10 +3,12 @@
 use super::persistence::PersistenceSettings;
 use crate::config::{DigestAlgorithm, Settings, SnapshotCompression};
 use crate::net::{DropSettings, NetSettings, ThrottleSettings};
+use crate::proto::limits::{WATCH_BYTES_PER_CONNECTION_MAX, WATCHES_PER_CONNECTION_MAX};
 use crate::request::auth::{AuthRules, DigestAlgorithm as Algorithm};
 use crate::request::prepare::WriteRules;
 use crate::storage::{Compression, TxnLogOptions};
 use crate::tree::stat::OwnerRules;
+use crate::tree::watch::WatchLimits;
 
 /// Bytes of znodes that a snapshot copies while it keeps writes from being applied.
 const SNAPSHOT_SLICE_BYTES: usize = 256 << 10;
@@ -61,6 +63,16 @@ pub(super) fn persistence(settings: &Settings) -> PersistenceSettings {
     }
 }
 
+pub(super) fn watch_limits(settings: &Settings) -> WatchLimits {
+    let limits = &settings.limits;
+    WatchLimits {
+        watches_max: limits.watches_max as usize,
+        path_bytes_max: limits.watch_bytes_max as usize,
+        watches_per_connection_max: WATCHES_PER_CONNECTION_MAX,
+        path_bytes_per_connection_max: WATCH_BYTES_PER_CONNECTION_MAX,
+    }
+}
+
 fn compression(settings: &Settings) -> Compression {
     match settings.storage.snapshot_compression {
         SnapshotCompression::Plain => Compression::None,
@@ -76,6 +88,10 @@ pub(super) fn net(settings: &Settings) -> NetSettings {
         session_timeout_ms_max: settings.session.max_session_timeout_ms(),
         connections_per_address_max: settings.network.max_client_cnxns.unwrap_or(0) as usize,
         connections_max: settings.network.max_cnxns.unwrap_or(0) as usize,
+        sockets_before_handshake_max: settings.limits.sockets_before_handshake_max as usize,
+        input_bytes_max: settings.limits.input_bytes_max as usize,
+        request_bytes_max: settings.limits.request_bytes_max as usize,
+        output_bytes_max: settings.limits.output_bytes_max as usize,
         sessionless_timeout_ms: settings.network.sessionless_cnxn_timeout_ms,
         outstanding_max: outstanding_max(settings),
         large_request_bytes: settings.limits.large_request_threshold_bytes.map_or(-1, i64::from),

@@ -73,9 +73,11 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let Start { tree, sessions, recovered, .. } = start;
     let clock = Clock::new();
     let shared = Arc::new(Shared::new(tree, seed));
+    shared.watches.lock().set_limits(settings::watch_limits(&settings));
     let replica_settings = ReplicaSettings {
         server_id: STANDALONE_SERVER_ID,
         tick_time_ms: i64::from(settings.session.tick_time_ms),
+        sessions_max: settings.limits.sessions_max as usize,
         seed,
         rules: settings::write_rules(&settings),
     };

@@ -19,17 +19,22 @@ pub(super) async fn tick(node: Arc<Node>, tick_time_ms: i64) {
     }
 }
 
+/// Paths that one sweep may hold.
+const SWEPT_MAX: u128 = 100_000;
+
 /// Sweeps for ever; candidates go to the replica one by one, no faster than the limit.
 pub(super) async fn sweep(node: Arc<Node>, settings: TreeSettings) {
     let period = Duration::from_millis(settings.container_check_interval_ms.max(1));
     let gap = Duration::from_millis(60_000 / u64::from(settings.container_max_per_minute.max(1)));
     let never_used_ms = settings.container_max_never_used_interval_ms.map_or(0, |ms| ms as i64);
+    // What one sweep finds beyond this it could not remove before the next.
+    let most = (period.as_millis() / gap.as_millis().max(1)).clamp(1, SWEPT_MAX) as usize;
     let mut timer = interval(period);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     timer.tick().await;
     loop {
         timer.tick().await;
-        let due = node.shared.tree.read().reapable(node.clock.now().wall_ms, never_used_ms);
+        let due = node.shared.tree.read().reapable(node.clock.now().wall_ms, never_used_ms, most);
         for path in due {
             node.submit(vec![Input::Reap { path }]);
             sleep(gap).await;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::clock::wall_ms;
+use super::limits;
 use super::node::Node;
 use crate::admin::view::{
     ConfView, ConnectionExpiryView, ConnectionView, DirectorySizes, ExpiryBucket, Mode, QuotaView, SessionCounts, TreeStats, WatchSummary,
@@ -22,6 +23,7 @@ pub(super) struct Words {
     node: Arc<Node>,
     whitelist: Whitelist,
     conf: ConfView,
+    limits: Vec<(&'static str, u64)>,
     fs: Arc<dyn FileSystem>,
     snap_dir: PathBuf,
     log_dir: PathBuf,
@@ -36,6 +38,7 @@ impl Words {
             node,
             whitelist: whitelist(settings),
             conf: conf(settings, directories),
+            limits: limits::view(settings),
             fs: Arc::clone(fs),
             snap_dir: directories.snap_dir().to_path_buf(),
             log_dir: directories.log_dir().to_path_buf(),
@@ -131,7 +134,7 @@ impl ServerView for Words {
     }
 
     fn session_counts(&self) -> SessionCounts {
-        SessionCounts { global: self.node.session_deadlines().len() as u64, local: 0 }
+        SessionCounts { global: self.node.session_count() as u64, local: 0 }
     }
 
     fn connection_count(&self) -> u64 {
@@ -234,6 +237,21 @@ impl ServerView for Words {
             view.bytes_usage += usage.bytes();
         }
         by_namespace.into_values().collect()
+    }
+
+    fn holdings(&self) -> Vec<(&'static str, u64)> {
+        let stats = &self.node.stats;
+        let watch_bytes = {
+            let _tree = self.node.shared.tree.read();
+            self.node.shared.watches.lock().path_bytes()
+        };
+        let held = [
+            ("input_bytes", stats.input.bytes()),
+            ("output_bytes", stats.output.bytes()),
+            ("request_bytes", stats.requests.bytes()),
+            ("watch_bytes", watch_bytes),
+        ];
+        held.into_iter().map(|(name, bytes)| (name, bytes as u64)).chain(self.limits.iter().copied()).collect()
     }
 
     fn reset_connection_stats(&self) {

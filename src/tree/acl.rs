@@ -84,11 +84,23 @@ impl AclEntry {
     }
 }
 
-/// A whole ACL, with what `world:anyone` may do worked out once.
+/// A whole ACL, with what `world:anyone` may do worked out once. A long list is asked by clients with many identities, and for each
+/// watcher of a znode, under the tree's lock: nothing may look at every pair of them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct AclList {
     entries: Vec<AclEntry>,
     world_perms: i32,
+    /// The entries of the digest scheme, by their id.
+    digests: Box<[u32]>,
+    networks: Box<[Network]>,
+}
+
+/// An entry of the ip scheme.
+#[derive(Debug, PartialEq, Eq)]
+struct Network {
+    perms: i32,
+    address: IpAddr,
+    bits: u32,
 }
 
 impl AclList {
@@ -97,7 +109,14 @@ impl AclList {
     pub fn new(entries: Vec<AclEntry>) -> Self {
         let world = entries.iter().filter(|entry| entry.who.scheme == "world" && entry.who.id == "anyone");
         let world_perms = world.fold(0, |all, entry| all | entry.perms);
-        Self { entries, world_perms }
+        let mut digests: Box<[u32]> = (0..).zip(&entries).filter(|(_, entry)| entry.who.scheme == "digest").map(|(at, _)| at).collect();
+        digests.sort_by(|&one, &other| entries[one as usize].who.id.cmp(&entries[other as usize].who.id));
+        let network = |entry: &AclEntry| {
+            let (address, bits) = parse_ip_pattern(&entry.who.id)?;
+            Some(Network { perms: entry.perms, address, bits })
+        };
+        let networks = entries.iter().filter(|entry| entry.who.scheme == "ip").filter_map(network).collect();
+        Self { entries, world_perms, digests, networks }
     }
 
     fn is_of(&self, records: &[Acl<'_>]) -> bool {
@@ -113,30 +132,36 @@ impl AclList {
     /// Whether one of `identities` has *any* of the bits of `wanted` (`ZooKeeperServer.checkACL`). An empty list allows all.
     #[must_use]
     pub fn allows(&self, wanted: i32, identities: &[Identity]) -> bool {
-        self.world_perms & wanted != 0
-            || self.entries.is_empty()
-            || identities.iter().any(|identity| identity.scheme == "super")
-            || self.entries.iter().filter(|entry| entry.perms & wanted != 0).any(|entry| is_matched(&entry.who, identities))
+        self.world_perms & wanted != 0 || self.entries.is_empty() || identities.iter().any(|identity| self.allows_one(wanted, identity))
+    }
+
+    fn allows_one(&self, wanted: i32, identity: &Identity) -> bool {
+        match identity.scheme.as_str() {
+            "super" => true,
+            "digest" => self.allows_digest(wanted, &identity.id),
+            "ip" if !self.networks.is_empty() => identity.id.parse().is_ok_and(|address| self.allows_address(wanted, address)),
+            _ => false,
+        }
+    }
+
+    fn allows_digest(&self, wanted: i32, id: &str) -> bool {
+        let entry = |&at: &u32| &self.entries[at as usize];
+        let first = self.digests.partition_point(|at| entry(at).who.id.as_str() < id);
+        self.digests[first..].iter().map(entry).take_while(|entry| entry.who.id == id).any(|entry| entry.perms & wanted != 0)
+    }
+
+    fn allows_address(&self, wanted: i32, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.perms & wanted != 0 && network.contains(address))
     }
 }
 
-fn is_matched(who: &Identity, identities: &[Identity]) -> bool {
-    let mut same_scheme = identities.iter().filter(|identity| identity.scheme == who.scheme);
-    match who.scheme.as_str() {
-        "ip" => same_scheme.any(|identity| ip_matches(&identity.id, &who.id)),
-        "digest" => same_scheme.any(|identity| identity.id == who.id),
-        _ => false,
-    }
-}
-
-/// Whether an address lies in `addr` or `addr/bits`.
-fn ip_matches(address: &str, pattern: &str) -> bool {
-    let Some((network, bits)) = parse_ip_pattern(pattern) else { return false };
-    let Ok(address) = address.parse::<IpAddr>() else { return false };
-    match (address, network) {
-        (IpAddr::V4(a), IpAddr::V4(n)) => bits == 0 || (a.to_bits() ^ n.to_bits()) >> (32 - bits) == 0,
-        (IpAddr::V6(a), IpAddr::V6(n)) => bits == 0 || (a.to_bits() ^ n.to_bits()) >> (128 - bits) == 0,
-        _ => false,
+impl Network {
+    fn contains(&self, address: IpAddr) -> bool {
+        match (address, self.address) {
+            (IpAddr::V4(a), IpAddr::V4(n)) => self.bits == 0 || (a.to_bits() ^ n.to_bits()) >> (32 - self.bits) == 0,
+            (IpAddr::V6(a), IpAddr::V6(n)) => self.bits == 0 || (a.to_bits() ^ n.to_bits()) >> (128 - self.bits) == 0,
+            _ => false,
+        }
     }
 }
 
@@ -380,7 +405,22 @@ mod tests {
     }
 
     #[test]
+    fn every_entry_of_a_long_list_is_found() {
+        let digest = |at: usize| format!("u{}:h", at * 7 % 1000);
+        let list = AclList::new((0..1000).map(|at| entry(1 << (at % 5), "digest", &digest(at))).collect());
+        for at in 0..1000 {
+            assert!(list.allows(1 << (at % 5), &[Identity::new("digest", &digest(at))]));
+            assert!(!list.allows(31 & !(1 << (at % 5)), &[Identity::new("digest", &digest(at))]));
+        }
+        assert!(!list.allows(31, &[Identity::new("digest", "u1000:h"), Identity::new("ip", "u1:h"), Identity::new("x509", "u1:h")]));
+        let twice = AclList::new(vec![entry(1, "digest", "u:h"), entry(2, "digest", "u:h")]);
+        assert!(twice.allows(1, &[Identity::new("digest", "u:h")]) && twice.allows(2, &[Identity::new("digest", "u:h")]));
+    }
+
+    #[test]
     fn ip_patterns() {
+        let ip_matches =
+            |address: &str, pattern: &str| AclList::new(vec![entry(1, "ip", pattern)]).allows(1, &[Identity::new("ip", address)]);
         assert!(ip_matches("fe80::1", "fe80::/10"));
         assert!(!ip_matches("10.0.0.1", "::/0"));
         assert!(ip_matches("1.2.3.4", "0.0.0.0/0"));

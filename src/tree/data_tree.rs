@@ -32,7 +32,7 @@ pub struct DataTree {
     /// Snapshots under way.
     pub(super) walks: Mutex<Vec<Frozen>>,
     pub(super) quotas: QuotaIndex,
-    ephemerals: BTreeMap<i64, BTreeSet<NodeId>>,
+    ephemerals: BTreeMap<i64, Owned>,
     containers: BTreeSet<NodeId>,
     ttls: BTreeSet<NodeId>,
     digest: u64,
@@ -40,6 +40,19 @@ pub struct DataTree {
     digest_log: VecDeque<(Zxid, u64)>,
     last_zxid: Zxid,
     rules: OwnerRules,
+}
+
+/// The ephemerals of one session.
+#[derive(Default)]
+struct Owned {
+    ids: BTreeSet<NodeId>,
+    listed_bytes: usize,
+}
+
+/// Bytes of a path in a list of paths.
+#[must_use]
+pub fn listed_bytes(path: &str) -> usize {
+    size_of::<i32>() + path.len()
 }
 
 /// A znode that is about to be created.
@@ -129,7 +142,9 @@ impl DataTree {
                 self.ttls.insert(id);
             }
             OwnerKind::Ephemeral(session) => {
-                self.ephemerals.entry(session).or_default().insert(id);
+                let owned = self.ephemerals.entry(session).or_default();
+                owned.ids.insert(id);
+                owned.listed_bytes += listed_bytes(new.path);
             }
         }
         self.walks.get_mut().iter_mut().for_each(|frozen| frozen.created(id));
@@ -235,12 +250,12 @@ impl DataTree {
         self.quota_node_deleted(path);
         self.count_in_quota(path, -1, -(self.store.data(id).map_or(0, <[u8]>::len) as i64));
         self.digest = self.digest.wrapping_sub(self.digest_of(id));
-        self.forget_owner(id);
+        self.forget_owner(id, path);
         let acl = self.store.remove(id);
         self.acls.release(acl);
     }
 
-    fn forget_owner(&mut self, id: NodeId) {
+    fn forget_owner(&mut self, id: NodeId, path: &str) {
         match self.rules.kind(self.store.stat(id).ephemeral_owner) {
             OwnerKind::None => {}
             OwnerKind::Container => {
@@ -251,8 +266,9 @@ impl DataTree {
             }
             OwnerKind::Ephemeral(session) => {
                 if let Some(owned) = self.ephemerals.get_mut(&session) {
-                    owned.remove(&id);
-                    if owned.is_empty() {
+                    owned.ids.remove(&id);
+                    owned.listed_bytes -= listed_bytes(path);
+                    if owned.ids.is_empty() {
                         self.ephemerals.remove(&session);
                     }
                 }
@@ -437,7 +453,13 @@ impl DataTree {
     /// The paths of a session's ephemerals, sorted.
     #[must_use]
     pub fn ephemerals_of(&self, session: SessionId) -> BTreeSet<String> {
-        self.ephemerals.get(&session.0).into_iter().flatten().map(|&id| self.store.path(id)).collect()
+        self.ephemerals.get(&session.0).into_iter().flat_map(|owned| &owned.ids).map(|&id| self.store.path(id)).collect()
+    }
+
+    /// Bytes of a list of a session's ephemerals.
+    #[must_use]
+    pub fn ephemeral_bytes_of(&self, session: SessionId) -> usize {
+        self.ephemerals.get(&session.0).map_or(0, |owned| owned.listed_bytes)
     }
 
     /// Sessions that own ephemerals.
@@ -448,13 +470,13 @@ impl DataTree {
     /// Number of ephemerals of all sessions.
     #[must_use]
     pub fn ephemeral_count(&self) -> usize {
-        self.ephemerals.values().map(BTreeSet::len).sum()
+        self.ephemerals.values().map(|owned| owned.ids.len()).sum()
     }
 
-    /// Containers and TTL znodes that may be due for removal at `now_ms` (client-protocol.md §3.5), by path.
+    /// Containers and TTL znodes that may be due for removal at `now_ms` (client-protocol.md §3.5), by path, at most `most` of them.
     /// A container that never had a child is kept for `never_used_ms`, for ever if that is 0.
     #[must_use]
-    pub fn reapable(&self, now_ms: i64, never_used_ms: i64) -> Vec<String> {
+    pub fn reapable(&self, now_ms: i64, never_used_ms: i64, most: usize) -> Vec<String> {
         let is_due_container = |id: &NodeId| {
             let stat = self.store.stat(*id);
             self.store.child_count(*id) == 0 && (stat.cversion > 0 || never_used_ms != 0 && now_ms - stat.mtime > never_used_ms)
@@ -465,7 +487,7 @@ impl DataTree {
             self.store.child_count(*id) == 0 && now_ms - stat.mtime > ttl_ms
         };
         let due = self.containers.iter().filter(|id| is_due_container(id)).chain(self.ttls.iter().filter(|id| is_due_ttl(id)));
-        due.map(|&id| self.store.path(id)).collect()
+        due.take(most).map(|&id| self.store.path(id)).collect()
     }
 
     /// All paths that have a quota.

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::path;
 use super::slab::Slab;
+use crate::proto::limits::{WATCH_BYTES_PER_CONNECTION_FREE, WATCHES_PER_CONNECTION_FREE};
 
 /// The slot of the connection that watches.
 pub type Watcher = u32;
@@ -83,12 +84,46 @@ impl WatchAccess<'_> {
     }
 }
 
+/// What a connection watches.
+#[derive(Default)]
+struct Held {
+    ids: BTreeSet<u32>,
+    path_bytes: usize,
+}
+
+/// How much may be watched: watches are pairs of connection and path, and a path counts once for each connection. Nobody is refused
+/// a little.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchLimits {
+    /// Watches of all connections.
+    pub watches_max: usize,
+    /// Bytes of their paths.
+    pub path_bytes_max: usize,
+    /// Watches of one connection.
+    pub watches_per_connection_max: usize,
+    /// Bytes of their paths.
+    pub path_bytes_per_connection_max: usize,
+}
+
+impl WatchLimits {
+    /// No limits.
+    pub const NONE: Self = Self {
+        watches_max: usize::MAX,
+        path_bytes_max: usize::MAX,
+        watches_per_connection_max: usize::MAX,
+        path_bytes_per_connection_max: usize::MAX,
+    };
+}
+
 /// All watches of the server.
 pub struct WatchTable {
     paths: Slab<WatchedPath>,
     by_path: HashTable<u32>,
     hash: FixedState,
-    by_watcher: BTreeMap<Watcher, BTreeSet<u32>>,
+    by_watcher: BTreeMap<Watcher, Held>,
+    limits: WatchLimits,
+    pair_count: usize,
+    path_bytes: usize,
     data_count: usize,
     child_count: usize,
     recursive_count: usize,
@@ -113,6 +148,9 @@ impl WatchTable {
             by_path: HashTable::new(),
             hash: FixedState::with_seed(seed),
             by_watcher: BTreeMap::new(),
+            limits: WatchLimits::NONE,
+            pair_count: 0,
+            path_bytes: 0,
             data_count: 0,
             child_count: 0,
             recursive_count: 0,
@@ -133,7 +171,34 @@ impl WatchTable {
         let old = watchers.modes(watcher);
         watchers.set(watcher, old | added);
         self.count(old, old | added);
-        self.by_watcher.entry(watcher).or_default().insert(id);
+        let held = self.by_watcher.entry(watcher).or_default();
+        if held.ids.insert(id) {
+            held.path_bytes += path.len();
+            self.path_bytes += path.len();
+            self.pair_count += 1;
+        }
+    }
+
+    /// Sets what may be watched.
+    pub fn set_limits(&mut self, limits: WatchLimits) {
+        self.limits = limits;
+    }
+
+    /// Whether a connection watches more than one may, or more than a little while all together watch more than they may.
+    #[must_use]
+    pub fn is_beyond_limits(&self, watcher: Watcher) -> bool {
+        let Some(held) = self.by_watcher.get(&watcher) else { return false };
+        let (count, bytes) = (held.ids.len(), held.path_bytes);
+        let is_small = count <= WATCHES_PER_CONNECTION_FREE && bytes <= WATCH_BYTES_PER_CONNECTION_FREE;
+        let limits = &self.limits;
+        let is_full = self.pair_count > limits.watches_max || self.path_bytes > limits.path_bytes_max;
+        count > limits.watches_per_connection_max || bytes > limits.path_bytes_per_connection_max || (is_full && !is_small)
+    }
+
+    /// Bytes of the paths that are watched, a path once for each connection.
+    #[must_use]
+    pub fn path_bytes(&self) -> usize {
+        self.path_bytes
     }
 
     fn add_path(&mut self, watcher: Watcher, path: &str) -> u32 {
@@ -174,13 +239,18 @@ impl WatchTable {
         if old == new {
             return;
         }
+        let path_bytes = watched.path.len();
         let is_unwatched = watched.watchers.set(watcher, new);
         self.count(old, new);
         if new == 0
-            && let Some(set) = self.by_watcher.get_mut(&watcher)
+            && let Some(held) = self.by_watcher.get_mut(&watcher)
         {
-            set.remove(&id);
-            if set.is_empty() {
+            if held.ids.remove(&id) {
+                held.path_bytes -= path_bytes;
+                self.path_bytes -= path_bytes;
+                self.pair_count -= 1;
+            }
+            if held.ids.is_empty() {
                 self.by_watcher.remove(&watcher);
             }
         }
@@ -202,7 +272,10 @@ impl WatchTable {
 
     /// Ends all watches of a connection, in time proportional to their number.
     pub fn remove_watcher(&mut self, watcher: Watcher) {
-        for id in self.by_watcher.remove(&watcher).unwrap_or_default() {
+        let Some(held) = self.by_watcher.remove(&watcher) else { return };
+        self.path_bytes -= held.path_bytes;
+        self.pair_count -= held.ids.len();
+        for id in held.ids {
             self.remove_modes(id, watcher, u8::MAX);
         }
     }
@@ -210,7 +283,7 @@ impl WatchTable {
     /// Number of paths that a connection watches.
     #[must_use]
     pub fn watch_count_of(&self, watcher: Watcher) -> usize {
-        self.by_watcher.get(&watcher).map_or(0, BTreeSet::len)
+        self.by_watcher.get(&watcher).map_or(0, |held| held.ids.len())
     }
 
     /// Tells every watcher that an event concerns, once each, and consumes one-shot watches (client-protocol.md §6.3).
@@ -272,8 +345,8 @@ impl WatchTable {
 
     /// The data table: each connection with the paths it watches.
     pub fn data_watches(&self) -> impl Iterator<Item = (Watcher, Vec<&str>)> {
-        self.by_watcher.iter().filter_map(|(&watcher, ids)| {
-            let watched = ids.iter().filter_map(|&id| self.paths.get(id));
+        self.by_watcher.iter().filter_map(|(&watcher, held)| {
+            let watched = held.ids.iter().filter_map(|&id| self.paths.get(id));
             let paths: Vec<&str> =
                 watched.filter(|watched| watched.watchers.modes(watcher) & modes::DATA_TABLE != 0).map(|watched| &*watched.path).collect();
             (!paths.is_empty()).then_some((watcher, paths))
@@ -375,6 +448,49 @@ mod tests {
         table.add(1, "/a", modes::RECURSIVE);
         assert_eq!(fired(&mut table, EventType::NodeCreated, "/a/b"), [1]);
         assert_eq!(fired(&mut table, EventType::NodeChildrenChanged, "/a"), [] as [u32; 0]);
+    }
+
+    #[test]
+    fn limits_of_all_meet_those_who_watch_much() {
+        let mut table = WatchTable::new(1);
+        let most = WATCHES_PER_CONNECTION_FREE + 2;
+        table.set_limits(WatchLimits { watches_max: most, ..WatchLimits::NONE });
+        for index in 0..most {
+            table.add(1, &format!("/{index}"), modes::DATA);
+        }
+        assert!(!table.is_beyond_limits(1), "at the limit");
+        table.add(2, "/0", modes::DATA);
+        assert!(table.is_beyond_limits(1), "beyond it");
+        assert!(!table.is_beyond_limits(2), "a little is always granted");
+        table.add(2, "/0", modes::CHILD);
+        table.remove(2, "/0", modes::DATA);
+        table.remove(1, "/7", u8::MAX);
+        assert!(!table.is_beyond_limits(1));
+        table.set_limits(WatchLimits { path_bytes_max: table.path_bytes() - 1, ..WatchLimits::NONE });
+        assert!(table.is_beyond_limits(1) && !table.is_beyond_limits(2));
+        table.remove_watcher(1);
+        table.remove_watcher(2);
+        assert_eq!((table.path_bytes(), table.pair_count), (0, 0));
+    }
+
+    #[test]
+    fn one_connection_may_not_watch_too_much() {
+        let beyond = |limits: WatchLimits, path: &str| {
+            let mut table = WatchTable::new(1);
+            table.set_limits(limits);
+            for watched in ["/a", "/b", path] {
+                table.add(1, watched, modes::DATA);
+                table.add(2, "/x", modes::CHILD);
+            }
+            assert!(!table.is_beyond_limits(2));
+            table.is_beyond_limits(1)
+        };
+        let (two, six) = (
+            WatchLimits { watches_per_connection_max: 2, ..WatchLimits::NONE },
+            WatchLimits { path_bytes_per_connection_max: 6, ..WatchLimits::NONE },
+        );
+        assert_eq!((beyond(two, "/b"), beyond(two, "/c")), (false, true));
+        assert_eq!((beyond(six, "/c"), beyond(six, "/cc")), (false, true));
     }
 
     #[test]

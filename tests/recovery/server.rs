@@ -130,7 +130,7 @@ impl Server {
         let shared = Arc::new(Shared::new(tree, 1));
         let auth = AuthRules::default();
         let rules = WriteRules { auth, skip_acl: false, enforce_quota: false, reconfig_enabled: false, close_session_txn: true };
-        let settings = ReplicaSettings { server_id: 1, tick_time_ms: 100, seed: 1, rules };
+        let settings = ReplicaSettings { server_id: 1, tick_time_ms: 100, seed: 1, sessions_max: 1_000_000, rules };
         let replica = Replica::standalone(settings, Arc::clone(&shared), &sessions, now);
         let journal = Journal::new(Arc::clone(&fs), &directories, &setup.persistence, recovered.last_zxid, 1);
         let mut server = Self {
