@@ -2,6 +2,7 @@
 # make test   the one gate: everything that has to hold
 # make kills  kills a server under load 300 times and checks every history (20 minutes)
 # make soak   2,000 sessions with churn and faults for SOAK_SECONDS (1800): flat memory, nothing left
+# make hostile  what hostile clients do, larger than in the gate; HOSTILE=--table compares with the Java server
 # make fuzz   every fuzz target for FUZZ_SECONDS (900) under libFuzzer
 # make sim    SEEDS (20,000) fresh seeds of the simulation of ensembles of ordering cores
 # make power-cuts  builds a million images of what a power cut could leave, and recovers each
@@ -18,7 +19,7 @@ SEEDS ?= 20000
 BENCH ?=
 SIDE_BY_SIDE ?=
 
-.PHONY: run test sim bench side-by-side power-cuts mistakes build format lint unit docs compat differential-long kills soak fuzz fuzz-corpus fmt clean
+.PHONY: run test sim bench side-by-side power-cuts mistakes build format lint unit docs compat differential-long hostile kills soak fuzz fuzz-corpus fmt clean
 
 build:
 	$(CARGO) build --release --locked
@@ -47,6 +48,11 @@ compat: build
 # A million random requests to Java and Paddock; the gate plays 20,000. About half an hour.
 differential-long: build
 	compat-tests/differential/run --long
+
+HOSTILE ?= --long
+
+hostile: build
+	compat-tests/hostile/run $(HOSTILE)
 
 KILLS ?= 300
 
