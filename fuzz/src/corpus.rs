@@ -1,12 +1,16 @@
 //! The seeds of the corpus, made by code: every record, every op code, every type of txn, every form of snapshot, every key.
 
+use bytes::Bytes;
 use jute::Encode;
-use paddock::ids::SessionId;
+use paddock::config::HostPort;
+use paddock::ids::{Epoch, ServerId, SessionId, Zxid};
+use paddock::net::peers::{Greeting, notification_frame};
 use paddock::proto::op_code::OpCode;
 use paddock::proto::records::client as records;
 use paddock::proto::records::txn as txns;
 use paddock::proto::txn::{self, Body, TxnDigest, TxnHeader};
 use paddock::storage::Compression;
+use paddock::zab::{Introduction, Notification, Packet, Rider, RiderKind, ServerState, Vote};
 
 use crate::check::{create, multi, open_acl, set_data};
 use crate::requests::{OPS, small_tree};
@@ -41,6 +45,7 @@ pub fn seeds() -> Vec<Seed> {
             .enumerate()
             .map(|(index, (which, text))| ("texts", format!("{which}-{index}"), [&[which], text.as_bytes()].concat())),
     );
+    seeds.extend(peers().into_iter().enumerate().map(|(index, bytes)| ("peers", format!("{index}"), bytes)));
     for (target, length) in [("replica", 900), ("server", 400)] {
         seeds.extend((0..24).map(|seed| (target, format!("{seed}"), noise(seed, length))));
     }
@@ -125,6 +130,64 @@ fn payloads() -> Vec<Vec<u8>> {
         txn::encode(&header, body, digest)
     };
     bodies.iter().enumerate().map(encode).collect()
+}
+
+/// Every form of a greeting and of a vote, and every packet, each with an odd division.
+fn peers() -> Vec<Vec<u8>> {
+    let at = |host: &str, port| HostPort { host: host.to_owned(), port };
+    let greeting = Greeting { sid: ServerId(2), addresses: vec![at("10.0.0.2", 3888), at("fe80::1", 3888), at("0.0.0.0", 1)] };
+    let vote = Vote { leader: ServerId(3), zxid: Zxid(0x1_0000_0005), peer_epoch: Epoch(1) };
+    let config = Some(Bytes::from_static(b"server.1=a:1:2:participant\nversion=0"));
+    let vote = notification_frame(&Notification { state: ServerState::Leading, vote, election_epoch: 2, version: 2, config });
+    let older = |length: usize| [&(length as i32).to_be_bytes()[..], &vote[4..4 + length]].concat();
+    let (mut learner, mut leader) = (Vec::new(), Vec::new());
+    packets_of_a_learner().iter().for_each(|packet| packet.encode(&mut learner));
+    packets_of_a_leader().iter().for_each(|packet| packet.encode(&mut leader));
+    vec![
+        [vec![0, 0], greeting.encode(false)].concat(),
+        [vec![0, 0], greeting.encode(true)].concat(),
+        [vec![0, 0], 7_i64.to_be_bytes().to_vec()].concat(),
+        [vec![1, 0], vote.to_vec(), vote.to_vec()].concat(),
+        [vec![1, 6], older(28), older(40), older(20)].concat(),
+        [vec![2, 4], learner].concat(),
+        [vec![2, 255], leader].concat(),
+    ]
+}
+
+fn packets_of_a_learner() -> Vec<Packet> {
+    let info = Introduction { accepted_epoch: Epoch(4), sid: Some(ServerId(2)), config_version: 0, is_paddock: true };
+    let rider =
+        |kind| Rider { kind, zxid: Zxid(-1), data: Some(Bytes::from_static(&[7; 20])), authinfo: Some(vec![("ip".into(), "::1".into())]) };
+    vec![
+        Packet::FollowerInfo(info),
+        Packet::ObserverInfo(Introduction { is_paddock: false, ..info }),
+        Packet::AckEpoch { last_zxid: Zxid(9), current_epoch: Some(Epoch(3)) },
+        Packet::AckEpoch { last_zxid: Zxid(9), current_epoch: None },
+        Packet::Ack { zxid: Zxid(9) },
+        Packet::Rider(rider(RiderKind::Request)),
+        Packet::Rider(rider(RiderKind::Revalidate)),
+    ]
+}
+
+fn packets_of_a_leader() -> Vec<Packet> {
+    let (zxid, payload, designated_leader) = (Zxid(0x4_0000_0001), Bytes::from_static(b"txn"), ServerId(2));
+    let rider = |kind| Packet::Rider(Rider { kind, zxid, data: None, authinfo: None });
+    vec![
+        Packet::LeaderInfo { epoch: Epoch(4), version: 0x1_0000, is_paddock: true },
+        Packet::Diff { zxid },
+        Packet::Trunc { zxid },
+        Packet::Snap { zxid },
+        Packet::NewLeader { epoch: Epoch(4), config: Some(payload.clone()) },
+        Packet::UpToDate,
+        Packet::Proposal { zxid, payload: payload.clone() },
+        Packet::Commit { zxid },
+        Packet::Inform { zxid, payload: payload.clone() },
+        Packet::CommitAndActivate { zxid, designated_leader },
+        Packet::InformAndActivate { zxid, designated_leader, payload },
+        rider(RiderKind::Ping),
+        rider(RiderKind::Sync),
+        Packet::Unknown { type_code: 99, zxid, data: None },
+    ]
 }
 
 fn snapshots() -> Vec<Seed> {

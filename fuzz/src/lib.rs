@@ -9,6 +9,7 @@ pub mod config;
 pub mod corpus;
 pub mod log;
 pub mod memory_fs;
+pub mod peers;
 pub mod records;
 pub mod replica;
 pub mod requests;
@@ -22,7 +23,7 @@ pub mod txns;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("records", records::run),
     ("requests", requests::run),
     ("txns", txns::run),
@@ -30,6 +31,7 @@ pub const TARGETS: [Target; 9] = [
     ("snapshot", snapshot::run),
     ("config", config::run),
     ("texts", texts::run),
+    ("peers", peers::run),
     ("replica", replica::run),
     ("server", server::run),
 ];

@@ -99,7 +99,7 @@ fn addresses(text: &str, is_several: bool) -> Result<Vec<HostPort>, GreetingErro
 fn address(text: &str) -> Option<HostPort> {
     let (host, port) = text.rsplit_once(':')?;
     let host = host.strip_prefix('[').map_or(Some(host), |inner| inner.strip_suffix(']'))?;
-    let is_host = !host.is_empty() && host.chars().all(|c| c.is_ascii_graphic() && !"[]/".contains(c));
+    let is_host = !host.is_empty() && host.chars().all(|c| c.is_ascii_graphic() && !"[]/|".contains(c));
     let port = port.parse().ok().filter(|&port: &u16| port > 0)?;
     is_host.then(|| HostPort { host: host.to_owned(), port })
 }
@@ -158,7 +158,7 @@ mod tests {
         for size in [-1, 0, 2049, i32::MAX, i32::MIN] {
             assert_eq!(with(size, b"x"), Err(GreetingError::AddressSize { size }));
         }
-        for text in ["nohost", ":1", "a:", "a:0", "a:65536", "a b:1", "[::1:1", "a:1|b:2x", "\u{1}:1", "a/b:1"] {
+        for text in ["nohost", ":1", "a:", "a:0", "a:65536", "a b:1", "[::1:1", "a:1|b:2x", "\u{1}:1", "a/b:1", "a|b:1"] {
             assert_eq!(with(text.len() as i32, text.as_bytes()), Err(GreetingError::Address), "{text:?}");
         }
         assert_eq!(with(3, &[0xff, 0xfe, b':']), Err(GreetingError::Address));
