@@ -208,6 +208,9 @@ impl Election {
             self.proposal = ballot.vote;
             self.final_at_ms = None;
             self.broadcast(booth, outputs);
+        } else if beats(&self.proposal, &ballot.vote, booth.membership) && booth.membership.is_participant(booth.own) {
+            // It does not know this vote: when that came it may still have followed the old leader. It would ask only after a while.
+            outputs.push(Output::Notify { to: from, notification: self.notification(booth) });
         }
         self.received.insert(from, ballot);
         self.conclude(now_ms, booth)

@@ -104,8 +104,17 @@ fn a_better_vote_is_adopted_and_told_to_everybody() {
     let mut election = room.begin();
     assert_eq!(room.hear(&mut election, 3, &looking(vote(3, 2, 5), 1), 10), None);
     assert_eq!(room.sent(), [(1, 3), (3, 3)]);
+}
+
+/// Two servers lose their leader, one a moment before the other: what the first says then is no vote to the second, which still follows.
+#[test]
+fn whoever_backs_a_worse_vote_in_the_same_round_is_told_the_better_one() {
+    let mut room = Room::new();
+    let mut election = room.begin();
     assert_eq!(room.hear(&mut election, 1, &looking(vote(1, 2, 4), 1), 20), None);
-    assert!(room.sent().is_empty(), "a worse one is only counted");
+    assert_eq!(room.sent(), [(1, 2)]);
+    assert_eq!(room.hear(&mut election, 1, &looking(vote(2, 2, 5), 1), 30).map(|elected| elected.vote.leader), None);
+    assert!(room.sent().is_empty(), "whoever agrees is told nothing");
 }
 
 /// 200 ms without anything better, and no more than that, as long as somebody may have something better to say.
