@@ -201,6 +201,8 @@ impl Leader {
         let Some(handler) = self.learners.get_mut(&link) else { return };
         assert_eq!(handler.stage, Stage::Acked, "UPTODATE answers the ack of NEWLEADER");
         handler.stage = Stage::Synced;
+        // It had nothing to say while it waited for the others.
+        handler.heard_ms = self.now_ms;
         handler.send(Packet::UpToDate, outputs);
         if !handler.is_observer && core.history.delivered() > handler.told {
             handler.commit(core.history.delivered(), outputs);

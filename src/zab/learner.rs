@@ -183,6 +183,9 @@ impl Learner {
                 self.stage = Stage::Connecting { retry_at_ms: None };
                 outputs.push(Output::ConnectLeader { link: self.link, leader: self.leader });
             }
+        } else if matches!(self.stage, Stage::Replacing { snap: Some(_) }) {
+            // The bytes of a snapshot are no packets: the rim sees whether they come.
+            self.heard_ms = self.now_ms;
         } else if self.now_ms - self.heard_ms > self.silence_limit_ms(core) {
             return Err(Reason::LeaderSilent);
         }
@@ -445,4 +448,61 @@ impl Learner {
 #[must_use]
 pub fn answer_ping(ping: &Rider, data: Bytes) -> Rider {
     Rider { kind: RiderKind::Ping, zxid: ping.zxid, data: Some(data), authinfo: ping.authinfo.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ids::{Epoch, ServerId, Zxid};
+    use crate::zab::{
+        Configuration, HistoryLimits, Input, LinkId, Membership, Notification, Output, Packet, QuorumVerifier, Reason, Recovered,
+        RoleChange, ServerState, Settings, Timing, Vote, Zab,
+    };
+
+    const INIT_LIMIT_MS: i64 = 20_000;
+
+    /// A server that follows server 3, up to its promise.
+    fn promised() -> Zab {
+        let verifier = QuorumVerifier::majority((1..=3).map(ServerId));
+        let configuration = Configuration { version: 0, text: bytes::Bytes::new(), verifier, observers: [].into() };
+        let settings = Settings {
+            server_id: ServerId(1),
+            membership: Membership::new(configuration),
+            is_standalone: false,
+            timing: Timing::new(2000, 10, 5),
+            history: HistoryLimits::default(),
+            reads_disk: false,
+            forces_snapshot: false,
+            seed: 1,
+        };
+        let recovered = Recovered { accepted_epoch: Some(Epoch(0)), current_epoch: Some(Epoch(0)), ..Recovered::default() };
+        let mut zab = Zab::start(settings, recovered, 0, &mut Vec::new());
+        for (from, state) in [(2, ServerState::Following), (3, ServerState::Leading)] {
+            let vote = Vote { leader: ServerId(3), zxid: Zxid(0), peer_epoch: Epoch(1) };
+            let notification = Notification { state, vote, election_epoch: 1, version: 2, config: None };
+            zab.handle(Input::Notification { from: ServerId(from), notification }, 0, &mut Vec::new());
+        }
+        let link = LinkId(1);
+        let leader_info = Packet::LeaderInfo { epoch: Epoch(1), version: 0x1_0000, is_paddock: false };
+        for input in [Input::LeaderConnected(link), Input::LeaderPacket(link, leader_info), Input::AcceptedEpochStored(Epoch(1))] {
+            zab.handle(input, 0, &mut Vec::new());
+        }
+        zab
+    }
+
+    fn loses_leader(zab: &mut Zab, now_ms: i64) -> bool {
+        let mut outputs = Vec::new();
+        zab.handle(Input::Tick, now_ms, &mut outputs);
+        outputs.contains(&Output::Role(RoleChange::Looking { reason: Reason::LeaderSilent }))
+    }
+
+    /// Its bytes are no packets. The rim breaks the link when they stop.
+    #[test]
+    fn a_snapshot_may_take_longer_than_the_leader_may_be_silent() {
+        let mut zab = promised();
+        assert!(loses_leader(&mut zab, INIT_LIMIT_MS + 1));
+        let mut zab = promised();
+        zab.handle(Input::LeaderPacket(LinkId(1), Packet::Snap { zxid: Zxid(0x1_0000_0000) }), 1, &mut Vec::new());
+        assert!(!loses_leader(&mut zab, INIT_LIMIT_MS + 2) && !loses_leader(&mut zab, 3 * INIT_LIMIT_MS));
+        assert!(zab.wake_ms().is_some_and(|wake_ms| wake_ms > 3 * INIT_LIMIT_MS), "and nobody is in a hurry");
+    }
 }

@@ -186,10 +186,12 @@ impl LearnerHandler {
         self.told = self.told.max(zxid);
     }
 
-    /// Whether it must be given up: it says nothing, or its disk has not finished a proposal for too long.
+    /// Whether it must be given up: it says nothing, or its disk has not finished a proposal for too long. It has nothing to say while a
+    /// snapshot is made or sent, and the rim sees whether that goes on; nor until UPTODATE, but then others are waited for.
     pub(super) fn is_too_slow(&self, now_ms: i64, init_limit_ms: i64, sync_limit_ms: i64) -> bool {
-        let silence_limit_ms = if self.has_adopted() { sync_limit_ms } else { init_limit_ms };
-        let is_silent = now_ms - self.heard_ms > silence_limit_ms;
+        let silence_limit_ms = if self.stage == Stage::Synced { sync_limit_ms } else { init_limit_ms };
+        let is_served = matches!(self.stage, Stage::Freezing | Stage::Streaming { .. });
+        let is_silent = !is_served && now_ms - self.heard_ms > silence_limit_ms;
         // Until NEWLEADER is acked the learner is busy with its history.
         let is_stuck = self.has_adopted() && !self.is_observer && self.due.is_some_and(|(_, since_ms)| now_ms - since_ms > sync_limit_ms);
         is_silent || is_stuck
@@ -244,6 +246,23 @@ mod tests {
         assert!(!handler.ack(zxid(1), 0));
         handler.proposed(zxid(1), 0);
         assert!(handler.ack(zxid(1), 0));
+    }
+
+    /// However large a snapshot is: the time for it is not the learner's. While others are waited for it has initLimit.
+    #[test]
+    fn a_learner_that_has_nothing_to_say_is_not_given_up() {
+        let mut handler = handler(false);
+        for (stage, is_given_up) in [
+            (Stage::Freezing, false),
+            (Stage::Streaming { at: zxid(1) }, false),
+            (Stage::Syncing, true),
+            (Stage::Acked, true),
+            (Stage::Synced, true),
+        ] {
+            handler.stage = stage;
+            assert_eq!(handler.is_too_slow(9001, 9000, 1000), is_given_up, "{stage:?}");
+            assert_eq!(handler.is_too_slow(9000, 9000, 1000), stage == Stage::Synced, "{stage:?}");
+        }
     }
 
     /// quorum-protocol.md §2.12: a learner that pings but whose disk stands still is dropped after syncLimit.
