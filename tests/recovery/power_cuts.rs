@@ -9,9 +9,9 @@ use std::time::Instant;
 use super::workload::{Counts, Workload};
 
 /// Images of the fixed and of the fresh seeds each, when nothing else is asked for.
-const IMAGES: u64 = 4_000;
-/// Images at one moment of a long workload at most.
-const IMAGES_PER_MOMENT: u64 = 24;
+const IMAGES: u64 = 8_000;
+/// Images at one moment of a long workload at most. Few, so that many workloads with many settings are seen.
+const IMAGES_PER_MOMENT: u64 = 8;
 /// Steps of a long workload.
 const STEPS: u64 = 150;
 /// Images at one moment of a short workload at most: nearly always all there are.

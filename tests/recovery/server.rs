@@ -38,7 +38,7 @@ impl Setup {
     pub fn random(random: &mut Random) -> Self {
         let log = TxnLogOptions {
             prealloc_size_bytes: random.one_of(&[0, 1000, 8192]),
-            size_limit_bytes: random.one_of(&[None, None, Some(1500)]),
+            size_limit_bytes: random.one_of(&[None, Some(600), Some(1500)]),
             force_sync: true,
         };
         let compression = random.one_of(&[Compression::None, Compression::None, Compression::Gzip, Compression::Snappy]);
