@@ -206,7 +206,19 @@ impl Workload {
         if self.depth > 0 && self.random.once_in(64) {
             self.check_second_cut(image, &sim)?;
         }
+        if start.recovered.cut_bytes > 0 {
+            self.check_cut(&fs)?;
+        }
         Ok(())
+    }
+
+    /// What was torn is gone when a recovery is over: a later file must never stand behind it.
+    fn check_cut(&self, fs: &Arc<dyn FileSystem>) -> Result<(), Violation> {
+        let (_, again) = self.setup.recover(fs).map_err(|error| format!("no recovery after a recovery: {error}"))?;
+        match again.recovered.cut_bytes {
+            0 => Ok(()),
+            bytes => Err(format!("{bytes} bytes are torn still after a recovery")),
+        }
     }
 
     /// The power goes again, in the middle of the recovery.
