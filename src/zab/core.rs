@@ -199,7 +199,6 @@ impl Core {
             }
             Input::CurrentEpochStored(epoch) => {
                 self.current_epoch = self.current_epoch.max(epoch);
-                self.is_uninitialized = false;
                 self.writing_current.take_if(|writing| *writing <= epoch);
             }
             Input::Truncated(to) => {
@@ -215,6 +214,9 @@ impl Core {
                 self.history.replace(zxid);
                 self.persisted = zxid;
                 self.untruncatable = None;
+            }
+            Input::InstallationRefused(zxid) => {
+                assert_eq!(self.installing.take(), Some(zxid), "an installation that was asked for");
             }
             Input::PeerReachable(peer) => drop(self.unreachable.remove(&peer)),
             Input::PeerUnreachable(peer) => drop(self.unreachable.insert(peer)),
@@ -267,5 +269,120 @@ impl Core {
         self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.chance ^ (self.chance >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) % limit.max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::output::{Reason, RoleChange};
+    use super::super::packet::Packet;
+    use super::super::quorum::{Configuration, QuorumVerifier};
+    use super::super::{HistoryLimits, Zab};
+    use super::*;
+
+    fn settings() -> Settings {
+        let verifier = QuorumVerifier::majority((1..=3).map(ServerId));
+        Settings {
+            server_id: ServerId(1),
+            membership: Membership::new(Configuration { version: 0, text: Bytes::new(), verifier, observers: BTreeSet::new() }),
+            is_standalone: false,
+            timing: Timing::new(2000, 10, 5),
+            history: HistoryLimits::default(),
+            reads_disk: true,
+            forces_snapshot: false,
+            seed: 1,
+        }
+    }
+
+    /// Server 1, whose disk answers everything at once.
+    struct Server {
+        zab: Zab,
+        outputs: Vec<Output>,
+    }
+
+    impl Server {
+        fn start(recovered: Recovered) -> Self {
+            let mut outputs = Vec::new();
+            let zab = Zab::start(settings(), recovered, 0, &mut outputs);
+            let mut server = Self { zab, outputs };
+            server.write();
+            server
+        }
+
+        fn write(&mut self) {
+            let mut written = 0;
+            while let Some(output) = self.outputs.get(written).cloned() {
+                written += 1;
+                match output {
+                    Output::StoreAcceptedEpoch(epoch) => self.zab.handle(Input::AcceptedEpochStored(epoch), 0, &mut self.outputs),
+                    Output::StoreCurrentEpoch(epoch) => self.zab.handle(Input::CurrentEpochStored(epoch), 0, &mut self.outputs),
+                    _ => {}
+                }
+            }
+        }
+
+        fn input(&mut self, input: Input, now_ms: i64) -> &[Output] {
+            self.outputs.clear();
+            self.zab.handle(input, now_ms, &mut self.outputs);
+            self.write();
+            &self.outputs
+        }
+
+        /// The newest vote that it sent.
+        fn vote(&self) -> Vote {
+            let vote = |output: &Output| match output {
+                Output::Notify { notification, .. } => Some(notification.vote),
+                _ => None,
+            };
+            self.outputs.iter().rev().find_map(vote).expect("it votes")
+        }
+
+        /// Follows server 3, up to the beginning of a snapshot of 1:9.
+        fn receives_a_snapshot(&mut self) {
+            let vote = Vote { leader: ServerId(3), zxid: Zxid::new(Epoch(1), 9), peer_epoch: Epoch(1) };
+            let mut inputs = vec![Input::Tick];
+            for from in [2, 3] {
+                let notification = Notification { state: ServerState::Looking, vote, election_epoch: 1, version: 2, config: None };
+                inputs.push(Input::Notification { from: ServerId(from), notification });
+            }
+            let connects = |output: &Output| match output {
+                Output::ConnectLeader { link, .. } => Some(*link),
+                _ => None,
+            };
+            let mut now_ms = 1;
+            let link = loop {
+                let input = inputs.pop().unwrap_or(Input::Tick);
+                if let Some(link) = self.input(input, now_ms).iter().find_map(connects) {
+                    break link;
+                }
+                now_ms = self.zab.wake_ms().expect("an election goes on").max(now_ms);
+                assert!(now_ms < 10_000, "3 is elected");
+            };
+            self.input(Input::LeaderConnected(link), now_ms);
+            self.input(Input::LeaderPacket(link, Packet::LeaderInfo { epoch: Epoch(2), version: 0x10000, is_paddock: true }), now_ms);
+            self.input(Input::LeaderPacket(link, Packet::Snap { zxid: Zxid::new(Epoch(1), 9) }), now_ms);
+            self.input(Input::SnapshotReceived(link), now_ms);
+            assert!(self.outputs.contains(&Output::InstallSnapshot(Zxid::new(Epoch(1), 9))), "{:?}", self.outputs);
+        }
+    }
+
+    /// ZOOKEEPER-261: the epochs that a first start writes do not make a database.
+    #[test]
+    fn zookeeper_261_without_a_database_nothing_is_voted_for_before_it_has_one() {
+        for (accepted_epoch, current_epoch) in [(None, None), (Some(Epoch(7)), Some(Epoch(6)))] {
+            let server = Server::start(Recovered { accepted_epoch, current_epoch, is_uninitialized: true, ..Recovered::default() });
+            assert_eq!(server.vote().zxid, UNINITIALIZED, "{accepted_epoch:?}");
+        }
+        assert_eq!(Server::start(Recovered::default()).vote().zxid, Zxid::ZERO);
+    }
+
+    /// What a leader sends need not be a tree. Nothing was changed, so this server goes on with what it has.
+    #[test]
+    fn a_snapshot_that_cannot_be_loaded_ends_the_role() {
+        let mut server = Server::start(Recovered { last_zxid: Zxid::new(Epoch(1), 4), ..Recovered::default() });
+        server.receives_a_snapshot();
+        server.input(Input::InstallationRefused(Zxid::new(Epoch(1), 9)), 10_000);
+        assert!(server.outputs.contains(&Output::Role(RoleChange::Looking { reason: Reason::LeaderMisbehaved })), "{:?}", server.outputs);
+        assert_eq!(server.vote().zxid, Zxid::new(Epoch(1), 4));
     }
 }

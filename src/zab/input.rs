@@ -81,6 +81,8 @@ pub enum Input {
     TruncationRefused(Zxid),
     /// The received snapshot is durable, is the applied state, and the log is empty.
     SnapshotInstalled(Zxid),
+    /// The received snapshot cannot be loaded: nothing was changed.
+    InstallationRefused(Zxid),
     /// A part of the log for a learner; `None` when the log does not reach back that far, is damaged, or too long to be worth reading.
     HistoryRead(LinkId, Option<HistorySlice>),
     /// The state at this zxid is frozen, to be streamed to the learner.

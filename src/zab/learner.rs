@@ -160,6 +160,7 @@ impl Learner {
                 core.untruncatable = Some(self.epoch);
                 Err(Reason::TruncationRefused)
             }
+            Input::InstallationRefused(_) => Err(Reason::LeaderMisbehaved),
             _ => Ok(()),
         }
     }
@@ -392,6 +393,7 @@ impl Learner {
     /// History and epoch are durable.
     fn adopted(&mut self, core: &mut Core, outputs: &mut Vec<Output>) {
         assert_eq!(core.current_epoch, self.epoch, "the epoch is durable before NEWLEADER is acked");
+        core.is_uninitialized = false;
         self.stage = Stage::Adopted;
         self.send(Packet::Ack { zxid: self.epoch.zxid() }, outputs);
         self.acked = self.acked.max(core.history.delivered());

@@ -138,7 +138,8 @@ pub enum Output {
     Truncate(Zxid),
     /// Replace the whole durable history by the received snapshot, in one step that a crash cannot divide: the snapshot gets its name and
     /// the whole log goes, for what it holds may be another leader's history, below the snapshot or above it. (A small file that says
-    /// what is being done, written first and removed last, makes it one step.) Then load it, and answer `Input::SnapshotInstalled`.
+    /// what is being done, written first and removed last, makes it one step.) Load it before
+    /// that: if it cannot be, change nothing and answer `Input::InstallationRefused`; else answer `Input::SnapshotInstalled`.
     InstallSnapshot(Zxid),
 
     /// Read the log behind this zxid for a learner; answer with `Input::HistoryRead`, when the learner's queue has room.
