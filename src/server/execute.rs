@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::command::Command;
 use super::node::Node;
 use crate::ids::{ConnectionId, Zxid};
 use crate::net::{Connection, Direction, Done, Namespaces};
@@ -18,7 +19,7 @@ use crate::zab;
 /// The effects of a turn that are not carried out yet.
 pub(super) struct Execute<'a> {
     node: &'a Node,
-    appended: Vec<(Zxid, Bytes)>,
+    commands: Vec<Command>,
     touched: Vec<Arc<Connection>>,
     closed: Vec<Arc<Connection>>,
     opened: Vec<(ConnectionId, Arc<SessionCell>)>,
@@ -32,7 +33,7 @@ impl<'a> Execute<'a> {
     pub(super) fn new(node: &'a Node, now_ms: i64) -> Self {
         Self {
             node,
-            appended: Vec::new(),
+            commands: Vec::new(),
             touched: Vec::new(),
             closed: Vec::new(),
             opened: Vec::new(),
@@ -42,9 +43,9 @@ impl<'a> Execute<'a> {
         }
     }
 
-    /// Hands the appends to the log thread; gives the connections that have something to write, each once.
+    /// Hands what is to be written to the log thread; gives the connections that have something to write, each once.
     pub(super) fn finish(mut self, touched: &mut Vec<Arc<Connection>>) {
-        self.node.append(std::mem::take(&mut self.appended), self.now_ms);
+        self.node.order(std::mem::take(&mut self.commands), self.now_ms);
         self.node.stats.add_done(&self.done);
         self.written.flush(&self.node.stats.metrics);
         // Whoever takes a session over is told when its old connection is out of everybody's sight.
@@ -71,11 +72,14 @@ impl<'a> Execute<'a> {
 
 impl Effects for Execute<'_> {
     fn append(&mut self, zxid: Zxid, payload: Bytes) {
-        self.appended.push((zxid, payload));
+        self.commands.push(Command::Append { zxid, payload });
     }
 
     fn carry_out(&mut self, output: zab::Output) {
-        unreachable!("a server without an ensemble has nobody to talk to: {output:?}");
+        match Command::from_output(output) {
+            Ok(command) => self.commands.push(command),
+            Err(output) => unreachable!("a server without an ensemble has nobody to talk to: {output:?}"),
+        }
     }
 
     fn reply(&mut self, view: &mut View<'_>, connection: ConnectionId, xid: i32, applied: &Applied<'_>) {

@@ -140,6 +140,12 @@ impl Journal {
         Ok(Ok(target.0.finish()))
     }
 
+    /// A state without anything in it.
+    #[must_use]
+    pub fn empty_state(&self) -> State {
+        target(&self.settings, self.seed).0.finish()
+    }
+
     /// The state that the disk holds.
     fn read_back(&self) -> Result<State, StorageError> {
         let mut target = target(&self.settings, self.seed);
@@ -148,7 +154,7 @@ impl Journal {
             return Ok(target.0.finish());
         }
         // A server that lost its database begins with none, and writes none before it has one.
-        if last == Zxid::ZERO { Ok(self::target(&self.settings, self.seed).0.finish()) } else { Err(StorageError::HistoryLost { last }) }
+        if last == Zxid::ZERO { Ok(self.empty_state()) } else { Err(StorageError::HistoryLost { last }) }
     }
 
     /// Makes the mark durable that tells a torn end of the log from rot: now and then, when nobody waits.

@@ -1,12 +1,13 @@
-//! The log thread: takes all waiting appends, writes them with one write and one fdatasync, and tells the replica.
+//! The log thread: takes all that waits, in its order; writes appends that stand together with one write and one fdatasync, and tells
+//! the replica.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
+use super::command::Command;
+use super::incoming::Incoming;
 use super::node::Node;
-use super::persistence::Journal;
+use super::persistence::{Journal, Truncated};
 use super::snapshots::Snapshots;
 use crate::ids::Zxid;
 use crate::replica::Input;
@@ -16,37 +17,120 @@ use crate::zab;
 /// The mark beside the log is synced this often at most, and this long after the last batch at the latest.
 const MARK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Runs until the node stops. An error of the disk is final.
-pub(super) fn run(node: &Arc<Node>, journal: &mut Journal, snapshots: &Snapshots, warning_threshold_ms: u64) -> Result<(), StorageError> {
-    let mut mark_synced = Instant::now();
-    while let Some((batch, since_ms)) = next_batch(node) {
-        let (started, started_ms) = (Instant::now(), node.clock.now().monotonic_ms);
-        let written = journal.write(batch.iter().map(|(zxid, payload)| (*zxid, payload)), || node.shared.tree.read().snapshot_bytes())?;
-        let took_ms = started.elapsed().as_millis() as u64;
-        if !batch.is_empty() {
-            node.stats.add_flush(batch.len(), started_ms - since_ms, took_ms as i64);
+/// What the log thread works with.
+pub(super) struct LogThread {
+    pub(super) node: Arc<Node>,
+    pub(super) journal: Journal,
+    pub(super) snapshots: Snapshots,
+    /// Snapshots from a leader; `None` for a server that has none.
+    pub(super) incoming: Option<Arc<Incoming>>,
+    /// `fsync.warningthresholdms`.
+    pub(super) warning_threshold_ms: u64,
+}
+
+impl LogThread {
+    /// Runs until the node stops. An error of the disk is final.
+    pub(super) fn run(&mut self) -> Result<(), StorageError> {
+        let mut mark_synced = Instant::now();
+        while let Some((commands, since_ms)) = next_commands(&self.node) {
+            for run in commands.chunk_by(|one, next| one.is_append() && next.is_append()) {
+                self.carry_out(run, since_ms)?;
+            }
+            if commands.is_empty() || mark_synced.elapsed() >= MARK_INTERVAL {
+                self.journal.sync_mark()?;
+                mark_synced = Instant::now();
+            }
         }
-        if took_ms > warning_threshold_ms {
+        self.journal.close()
+    }
+
+    /// Carries out appends that stand together, or one other order. `since_ms` is when the first of all that waits came.
+    fn carry_out(&mut self, run: &[Command], since_ms: i64) -> Result<(), StorageError> {
+        match run {
+            [Command::StoreAcceptedEpoch(epoch)] => {
+                self.journal.store_accepted_epoch(*epoch)?;
+                self.tell(zab::Input::AcceptedEpochStored(*epoch));
+            }
+            [Command::StoreCurrentEpoch(epoch)] => {
+                self.journal.store_current_epoch(*epoch)?;
+                self.tell(zab::Input::CurrentEpochStored(*epoch));
+            }
+            [Command::Truncate(to)] => self.truncate(*to)?,
+            [Command::InstallSnapshot(zxid)] => self.install(*zxid)?,
+            appends => self.append(appends, since_ms)?,
+        }
+        Ok(())
+    }
+
+    fn tell(&self, input: zab::Input) {
+        self.node.submit(vec![Input::Zab(input)]);
+    }
+
+    fn append(&mut self, appends: &[Command], since_ms: i64) -> Result<(), StorageError> {
+        let node = &self.node;
+        let (started, started_ms) = (Instant::now(), node.clock.now().monotonic_ms);
+        let written = self.journal.write(appends.iter().filter_map(Command::appended), || node.shared.tree.read().snapshot_bytes())?;
+        let took_ms = started.elapsed().as_millis() as u64;
+        node.stats.add_flush(appends.len(), started_ms - since_ms, took_ms as i64);
+        if took_ms > self.warning_threshold_ms {
             tracing::warn!(took_ms, "fsync-ing the write ahead log took long, which will adversely affect operation latency");
         }
         if let Some(written) = written {
-            node.submit(vec![Input::Zab(zab::Input::Persisted(written.last))]);
+            self.tell(zab::Input::Persisted(written.last));
             if written.is_snapshot_due {
-                snapshots.start(node);
+                self.snapshots.start(&self.node);
             }
         }
-        if written.is_none() || mark_synced.elapsed() >= MARK_INTERVAL {
-            journal.sync_mark()?;
-            mark_synced = Instant::now();
-        }
+        Ok(())
     }
-    journal.close()
+
+    /// No snapshot may be under way: it would come to stand above the target, or be of a history that is gone.
+    fn truncate(&mut self, to: Zxid) -> Result<(), StorageError> {
+        let _paused = self.snapshots.pause();
+        let applied = self.node.shared.tree.read().last_zxid();
+        if applied > to {
+            // Two trees at once may be more than the memory holds.
+            self.node.reload(self.journal.empty_state());
+        }
+        let (answer, state) = match self.journal.truncate(to, applied)? {
+            Truncated::Kept => (zab::Input::Truncated(to), None),
+            Truncated::Reloaded(state) => (zab::Input::Truncated(to), Some(state)),
+            Truncated::Refused(state) => (zab::Input::TruncationRefused(to), state),
+        };
+        tracing::info!(%to, %applied, is_refused = matches!(answer, zab::Input::TruncationRefused(_)), "history truncated");
+        if let Some(state) = state {
+            self.node.reload(state);
+        }
+        self.tell(answer);
+        Ok(())
+    }
+
+    /// As a truncation.
+    fn install(&mut self, zxid: Zxid) -> Result<(), StorageError> {
+        let _paused = self.snapshots.pause();
+        let Some(received) = self.incoming.as_ref().and_then(|incoming| incoming.take(zxid)) else {
+            tracing::error!(%zxid, "there is no such snapshot to be installed");
+            self.tell(zab::Input::InstallationRefused(zxid));
+            return Ok(());
+        };
+        self.node.reload(self.journal.empty_state());
+        let (answer, state) = match self.journal.install(received)? {
+            Ok(state) => (zab::Input::SnapshotInstalled(zxid), state),
+            Err(state) => (zab::Input::InstallationRefused(zxid), state),
+        };
+        tracing::info!(%zxid, is_refused = matches!(answer, zab::Input::InstallationRefused(_)), "snapshot of the leader installed");
+        self.node.reload(state);
+        // It has no digest, and that of a Java leader is of no single zxid: one of our own replaces it as soon as this server serves.
+        self.snapshots.start(&self.node);
+        self.tell(answer);
+        Ok(())
+    }
 }
 
 /// All that waits, and since when; nothing when nothing came for the mark's interval; `None` when the node stops.
-fn next_batch(node: &Node) -> Option<(Vec<(Zxid, Bytes)>, i64)> {
+fn next_commands(node: &Node) -> Option<(Vec<Command>, i64)> {
     let mut queue = node.log.lock();
-    while queue.waiting.is_empty() {
+    while queue.is_empty() {
         if queue.is_stopping {
             return None;
         }
@@ -57,5 +141,6 @@ fn next_batch(node: &Node) -> Option<(Vec<(Zxid, Bytes)>, i64)> {
             break;
         }
     }
-    Some((std::mem::take(&mut queue.waiting), queue.since_ms))
+    let since_ms = queue.since_ms;
+    Some((queue.take(), since_ms))
 }

@@ -1,7 +1,9 @@
 //! The rim: it starts the threads, feeds the replica, carries out its effects and shuts down. It decides nothing.
 
 mod clock;
+mod command;
 mod execute;
+mod incoming;
 mod journal;
 mod limits;
 mod log_thread;

@@ -2,24 +2,42 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
 use super::clock::Clock;
+use super::command::Command;
 use super::execute::Execute;
-use crate::ids::{SessionId, Zxid};
+use super::persistence::State;
+use crate::ids::SessionId;
 use crate::net::{Connection, ConnectionTable, ServerStats};
 use crate::replica::{Input, Replica, Shared};
 use crate::tree::snapshot_walk::SnapshotStart;
 
+/// So many bytes of txns wait for the log thread before nothing more is taken from peers. Clients have limits of their own.
+const LOG_QUEUE_BYTES_MAX: usize = 64 << 20;
+
 /// What waits for the log thread.
 #[derive(Default)]
 pub(super) struct LogQueue {
-    pub(super) waiting: Vec<(Zxid, Bytes)>,
+    waiting: Vec<Command>,
+    /// Bytes of the txns in it.
+    bytes: usize,
     /// Since when the first of them waits, in ms of the monotonic clock.
     pub(super) since_ms: i64,
     pub(super) is_idle: bool,
     pub(super) is_stopping: bool,
+}
+
+impl LogQueue {
+    /// Takes all that waits.
+    pub(super) fn take(&mut self) -> Vec<Command> {
+        self.bytes = 0;
+        std::mem::take(&mut self.waiting)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
 }
 
 /// The replica and what surrounds it.
@@ -80,21 +98,36 @@ impl Node {
         }
     }
 
-    /// Appends to the log thread's queue, in zxid order: the caller is in a turn.
-    pub(super) fn append(&self, appended: Vec<(Zxid, Bytes)>, now_ms: i64) {
-        if appended.is_empty() {
+    /// Adds to the log thread's queue, in the order of the outputs: the caller is in a turn.
+    pub(super) fn order(&self, commands: Vec<Command>, now_ms: i64) {
+        if commands.is_empty() {
             return;
         }
+        let bytes: usize = commands.iter().filter_map(Command::appended).map(|(_, payload)| payload.len()).sum();
         let mut log = self.log.lock();
         if log.waiting.is_empty() {
             log.since_ms = now_ms;
         }
-        log.waiting.extend(appended);
+        log.waiting.extend(commands);
+        log.bytes += bytes;
         let wake = log.is_idle;
         drop(log);
         if wake {
             self.log_wakes.notify_one();
         }
+    }
+
+    #[expect(dead_code, reason = "for a member of an ensemble")]
+    /// Whether so much waits for the log thread that nothing more should be taken from a peer.
+    pub(super) fn is_log_full(&self) -> bool {
+        self.log.lock().bytes >= LOG_QUEUE_BYTES_MAX
+    }
+
+    /// The replica takes over a state that was read back from the disk. What is submitted after this finds it there.
+    pub(super) fn reload(&self, state: State) {
+        let now = self.clock.now();
+        self.replica.lock().reload(state, now);
+        self.submit(Vec::new());
     }
 
     /// Begins a snapshot of what is applied now; appends its head to `out`.

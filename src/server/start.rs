@@ -10,11 +10,12 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::clock::Clock;
+use super::log_thread::LogThread;
 use super::node::Node;
 use super::persistence::{Journal, Start};
 use super::snapshots::Snapshots;
 use super::words::Words;
-use super::{log_thread, persistence, purge, settings, timers};
+use super::{persistence, purge, settings, timers};
 use crate::config::Settings;
 use crate::net::{ConnectionTable, Context, Listener, ServerStats, listen};
 use crate::replica::{Replica, ReplicaSettings, Shared};
@@ -84,17 +85,20 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let replica = Replica::standalone(replica_settings, Arc::clone(&shared), &sessions, clock.now());
     let node = Arc::new(Node::new(replica, shared, Arc::default(), Arc::default(), clock));
     node.stats.add_start(started.elapsed().as_millis() as u64, recovered.txn_count);
-    let snapshots = Snapshots {
-        fs: Arc::clone(&fs),
-        directories: Arc::clone(&directories),
-        settings: Arc::clone(&persistence),
-        is_running: Arc::default(),
-    };
+    let snapshots = Snapshots::new(Arc::clone(&fs), Arc::clone(&directories), Arc::clone(&persistence));
     if recovered.needs_snapshot() {
         snapshots.write(&node)?;
     }
+    // What a server alone has applied is committed.
+    snapshots.allow(&node);
     let journal = Journal::new(Arc::clone(&fs), &directories, &persistence, recovered.last_zxid, seed);
-    let log_thread = start_log_thread(&node, journal, snapshots, settings.storage.fsync_warning_threshold_ms)?;
+    let log_thread = start_log_thread(LogThread {
+        node: Arc::clone(&node),
+        journal,
+        snapshots,
+        incoming: None,
+        warning_threshold_ms: settings.storage.fsync_warning_threshold_ms,
+    })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve(Arc::clone(&node), fs, &directories, &settings, started));
     runtime.shutdown_background();
@@ -128,15 +132,9 @@ fn report_recovery(start: &Start, directories: &Directories, started: Instant) {
     );
 }
 
-fn start_log_thread(
-    node: &Arc<Node>,
-    mut journal: Journal,
-    snapshots: Snapshots,
-    threshold_ms: u64,
-) -> Result<JoinHandle<()>, std::io::Error> {
-    let node = Arc::clone(node);
+fn start_log_thread(mut log_thread: LogThread) -> Result<JoinHandle<()>, std::io::Error> {
     thread::Builder::new().name("log".to_owned()).spawn(move || {
-        if let Err(error) = log_thread::run(&node, &mut journal, &snapshots, threshold_ms) {
+        if let Err(error) = log_thread.run() {
             fatal(&error);
         }
     })

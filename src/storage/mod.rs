@@ -38,6 +38,6 @@ pub use purge::purge;
 pub use recovery::{Recovered, RecoveryOptions, Restore, rebuild, recover};
 pub use snapshot::{Sections, SnapshotAclEntry, SnapshotStat, SnapshotVisitor, SnapshotWriter, read_snapshot};
 pub use snapshot_codec::Compression;
-pub use snapshot_stream::{ReceiveError, Received, SnapshotAborted, SnapshotReceiver, SnapshotSource, put_signature};
+pub use snapshot_stream::{ReceiveError, Received, SnapshotReceiver, put_signature};
 pub use truncate::{Truncation, truncate, truncate_and_rebuild};
 pub use txn_log::{CommitStats, TxnLog, TxnLogOptions};

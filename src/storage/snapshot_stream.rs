@@ -15,24 +15,6 @@ use super::snapshot_codec::Compression;
 use super::stream_parser::{SIGNATURE, StreamParser};
 use crate::ids::Zxid;
 
-/// The snapshot cannot be sent to its end: the connection that carries it has to be closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the snapshot of {zxid} was given up: the state that it is taken of is no longer there")]
-pub struct SnapshotAborted {
-    /// The zxid of the snapshot.
-    pub zxid: Zxid,
-}
-
-/// A snapshot to be sent, a slice at a time. Dropped before its end, it costs nothing any more.
-pub trait SnapshotSource: Send {
-    /// Appends the next slice to `out`; what stands there already counts for its size. False when this was the last one, signature included.
-    /// It does not wait, neither for the disk nor for a peer.
-    ///
-    /// # Errors
-    /// When there is no next slice: what was sent is no snapshot.
-    fn next_slice(&mut self, out: &mut Vec<u8>) -> Result<bool, SnapshotAborted>;
-}
-
 /// Appends what ends a snapshot in the stream.
 pub fn put_signature(out: &mut Vec<u8>) {
     out.extend_from_slice(&SIGNATURE);

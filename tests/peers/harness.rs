@@ -12,8 +12,9 @@ use bytes::{Bytes, BytesMut};
 use paddock::config::{HostPort, MemberAddress};
 use paddock::ids::{Epoch, ServerId, Zxid};
 use paddock::net::peers::{
-    Addresses, Greeting, PacketDecoder, PeerInbox, PeerSettings, Peers, Received, SnapshotFactory, SnapshotSink, take_notifications,
+    Addresses, Greeting, PacketDecoder, PeerInbox, PeerSettings, Peers, SnapshotFactory, SnapshotSink, take_notifications,
 };
+use paddock::storage::Received;
 use paddock::zab::{Input, Introduction, LinkId, NOTIFICATION_VERSION, Notification, Output, Packet, ServerState, Vote};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

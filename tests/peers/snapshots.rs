@@ -1,5 +1,6 @@
 //! Snapshots between packets.
 
+use std::io;
 use std::sync::atomic::Ordering::SeqCst;
 
 use paddock::ids::{Epoch, ServerId, Zxid};
@@ -18,11 +19,11 @@ struct Slices {
 const SLICE_BYTES: usize = 100_003;
 
 impl SnapshotSource for Slices {
-    fn next_slice(&mut self, out: &mut Vec<u8>) -> bool {
+    fn next_slice(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
         let end = self.bytes.len().min(self.at + SLICE_BYTES);
         out.extend_from_slice(&self.bytes[self.at..end]);
         self.at = end;
-        end < self.bytes.len()
+        Ok(end < self.bytes.len())
     }
 }
 

@@ -40,7 +40,7 @@ use tokio::time::sleep;
 pub use decoder::PacketDecoder;
 pub use frame::{Notifications, notification_frame, take_notifications};
 pub use handshake::{ANONYMOUS, Greeting, GreetingError};
-pub use rim::{PeerInbox, Received, SnapshotFactory, SnapshotSink, SnapshotSource};
+pub use rim::{PeerInbox, SnapshotFactory, SnapshotSink, SnapshotSource};
 pub use settings::{Addresses, PeerSettings};
 
 use self::election::Election;

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::ids::Zxid;
+use crate::storage::Received;
 use crate::zab::Input;
 
 /// Where the links put what happened to them. Inputs of one link are handled in the order of the calls.
@@ -18,16 +19,10 @@ pub trait PeerInbox: Send + Sync {
 /// A frozen state, as the bytes that go to a learner behind SNAP.
 pub trait SnapshotSource: Send {
     /// Appends the next part of them; false when that was the last. Called on a thread that may block.
-    fn next_slice(&mut self, out: &mut Vec<u8>) -> bool;
-}
-
-/// How far a snapshot has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Received {
-    /// Bytes that belong to the snapshot: all that were given, unless it is complete.
-    pub consumed: usize,
-    /// The last byte of the snapshot was among them. What was consumed is in a temporary file.
-    pub is_complete: bool,
+    ///
+    /// # Errors
+    /// When the state is no longer there: what was sent of it is nothing, and the link is closed.
+    fn next_slice(&mut self, out: &mut Vec<u8>) -> io::Result<bool>;
 }
 
 /// A snapshot that is being received. Dropped before it is complete, it leaves nothing behind.

@@ -18,13 +18,16 @@ pub(super) async fn send(quorum: Arc<Quorum>, link: Arc<Link>, mut source: Box<d
     while has_more && link.room().await {
         let next = tokio::task::spawn_blocking(move || {
             let mut slice = Vec::new();
-            let has_more = source.next_slice(&mut slice);
-            (source, slice, has_more)
+            let has_more = source.next_slice(&mut slice)?;
+            Ok::<_, io::Error>((source, slice, has_more))
         });
-        let Ok((returned, slice, more)) = next.await else {
-            // It panicked: what was sent of it is nothing.
-            link.close();
-            return;
+        let (returned, slice, more) = match next.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::warn!(%error, "a snapshot for a learner was given up");
+                link.close();
+                return;
+            }
         };
         (source, has_more) = (returned, more);
         link.send_slice(slice);
