@@ -165,7 +165,7 @@ pub struct LimitSettings {
     pub watch_bytes_max: u64,
     /// `paddock.maxInputBytes`, default 268435456: bytes of half-received frames in total.
     pub input_bytes_max: u64,
-    /// `paddock.maxRequestBytes`, default 33554432: bytes of requests under way in total; more are not read.
+    /// `paddock.maxRequestBytes`, default 8388608: bytes of requests under way in total; more are not read.
     pub request_bytes_max: u64,
     /// `paddock.maxOutputBytes`, default 536870912: bytes of replies and events in total that clients have not taken.
     pub output_bytes_max: u64,
@@ -433,7 +433,7 @@ impl Default for LimitSettings {
             watches_max: 20_000_000,
             watch_bytes_max: 1 << 30,
             input_bytes_max: 256 << 20,
-            request_bytes_max: 32 << 20,
+            request_bytes_max: 8 << 20,
             output_bytes_max: 512 << 20,
             large_request_threshold_bytes: None,
         }

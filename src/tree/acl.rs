@@ -1,8 +1,11 @@
 //! ACLs: interned lists, and the check of a permission against the identities of a connection (client-protocol.md §8).
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+
+use foldhash::fast::FixedState;
 
 use crate::proto::records::data::Acl;
 
@@ -90,8 +93,8 @@ impl AclEntry {
 pub struct AclList {
     entries: Vec<AclEntry>,
     world_perms: i32,
-    /// The entries of the digest scheme, by their id.
-    digests: Box<[u32]>,
+    /// The entries of the digest scheme, by the hash of their id.
+    digests: Box<[(u64, u32)]>,
     networks: Box<[Network]>,
 }
 
@@ -109,8 +112,9 @@ impl AclList {
     pub fn new(entries: Vec<AclEntry>) -> Self {
         let world = entries.iter().filter(|entry| entry.who.scheme == "world" && entry.who.id == "anyone");
         let world_perms = world.fold(0, |all, entry| all | entry.perms);
-        let mut digests: Box<[u32]> = (0..).zip(&entries).filter(|(_, entry)| entry.who.scheme == "digest").map(|(at, _)| at).collect();
-        digests.sort_by(|&one, &other| entries[one as usize].who.id.cmp(&entries[other as usize].who.id));
+        let of_digest = (0..).zip(&entries).filter(|(_, entry)| entry.who.scheme == "digest");
+        let mut digests: Box<[(u64, u32)]> = of_digest.map(|(at, entry)| (hash_of(&entry.who.id), at)).collect();
+        digests.sort_unstable();
         let network = |entry: &AclEntry| {
             let (address, bits) = parse_ip_pattern(&entry.who.id)?;
             Some(Network { perms: entry.perms, address, bits })
@@ -145,14 +149,22 @@ impl AclList {
     }
 
     fn allows_digest(&self, wanted: i32, id: &str) -> bool {
-        let entry = |&at: &u32| &self.entries[at as usize];
-        let first = self.digests.partition_point(|at| entry(at).who.id.as_str() < id);
-        self.digests[first..].iter().map(entry).take_while(|entry| entry.who.id == id).any(|entry| entry.perms & wanted != 0)
+        if self.digests.is_empty() {
+            return false;
+        }
+        let hash = hash_of(id);
+        let first = self.digests.partition_point(|&(other, _)| other < hash);
+        let same_hash = self.digests[first..].iter().take_while(|&&(other, _)| other == hash);
+        same_hash.map(|&(_, at)| &self.entries[at as usize]).any(|entry| entry.perms & wanted != 0 && entry.who.id == id)
     }
 
     fn allows_address(&self, wanted: i32, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.perms & wanted != 0 && network.contains(address))
     }
+}
+
+fn hash_of(id: &str) -> u64 {
+    FixedState::with_seed(0).hash_one(id)
 }
 
 impl Network {
