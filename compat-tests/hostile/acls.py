@@ -16,7 +16,7 @@ def authenticate(links, users):
         flood.errors(link, len(users))
 
 
-@attack(bound=400)
+@attack(bound=400, long_bound=700)
 def expanding_acls(server):
     """Sessions with 60 identities of 220 bytes put them all into the ACLs of ten multis of 1,000 creates, and of 5,000 creates alone."""
     links = flood.open_sessions(server, pick(10, 40))
@@ -58,8 +58,8 @@ def long_acls_and_many_identities(server):
     authenticate(links, [f"u{index}" for index in range(60)])
     read = frame(1, zkwire.EXISTS, zkwire.buffer("/acl") + b"\1")
     write = frame(1, zkwire.SET_DATA, zkwire.set_data_body("/acl", b"y"))
-    taken, ended = flood.push(links, (read * 100 + write) * 1_000, pick(3, 30))
-    flood.wait_until_steady(server, 4)
+    taken, ended = flood.push(links, (read * 100 + write) * pick(300, 2_000), pick(2, 30))
+    flood.wait_until_steady(server, pick(2, 10))
     outcomes = flood.errors(links[0], 100, 60)
     flood.close(links)
     return f"{taken >> 10} KiB of requests taken, {ended} closed, {outcomes.count(-102)} of the first 100 refused"

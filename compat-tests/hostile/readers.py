@@ -29,14 +29,14 @@ def never_read(server, count, payload):
     return f"{still} of {count} open"
 
 
-@attack(bound=420)
+@attack(bound=420, long_bound=800)
 def slow_readers(server):
     """Sessions that ask for 2,000 times a megabyte and read nothing."""
     create_big(server)
     return never_read(server, pick(100, 400), b"".join(frame(xid, zkwire.GET_DATA, get_data("/big")) for xid in range(2000)))
 
 
-@attack(bound=800)
+@attack(bound=300, long_bound=500)
 def slow_readers_behind_a_write(server):
     """Sessions that ask for 900 times a megabyte right behind a write, and read nothing."""
     create_big(server)

@@ -5,12 +5,12 @@ LONG = False
 ALL = []
 
 
-def attack(bound, others=3.0, settings=None):
-    """Registers an attack: the MiB of resident memory that Paddock may have at its peak, the seconds that a request of others may take at
-    the longest, lines of zoo.cfg for both servers.
+def attack(bound, long_bound=None, others=3.0, settings=None):
+    """Registers an attack: the MiB of resident memory that Paddock may have at its peak (`long_bound` in the long form), the seconds that a
+    request of others may take at the longest, lines of zoo.cfg for both servers.
     """
     def register(function):
-        function.bound, function.others, function.settings = bound, others, settings or {}
+        function.bound, function.long_bound, function.others, function.settings = bound, long_bound or bound, others, settings or {}
         ALL.append(function)
         return function
     return register

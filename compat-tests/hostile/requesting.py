@@ -8,11 +8,11 @@ from readers import MEGABYTE
 from registry import attack, pick, tally
 
 
-@attack(bound=60)
+@attack(bound=60, long_bound=120)
 def pings(server):
     """Sessions that send pings as fast as they are taken, and read nothing."""
     links = flood.open_sessions(server, pick(50, 500))
-    taken, ended = flood.push(links, frame(-2, zkwire.PING) * 2_000_000, pick(3, 30))
+    taken, ended = flood.push(links, frame(-2, zkwire.PING) * 2_000_000, pick(2, 30))
     flood.wait_until_steady(server)
     flood.close(links)
     return f"{taken // 12} pings taken, {ended} closed"
@@ -44,8 +44,8 @@ def auth_floods(server):
     """Sessions with many identities that authenticate again and again as fast as it is taken, and read nothing."""
     links = flood.open_sessions(server, pick(50, 500))
     payload = b"".join(auth("digest", f"u{index}:p".encode()) for index in range(60))
-    taken, ended = flood.push(links, payload * 7_000, pick(3, 30))
-    flood.wait_until_steady(server, 4)
+    taken, ended = flood.push(links, payload * 7_000, pick(2, 30))
+    flood.wait_until_steady(server, pick(2, 10))
     flood.close(links)
     return f"{taken // (len(payload) // 60)} attempts taken, {ended} closed"
 

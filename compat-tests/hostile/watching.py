@@ -38,7 +38,7 @@ def a_million_watches(server):
     return f"{held} held, forgotten {time.monotonic() - began:.1f} s after the end"
 
 
-@attack(bound=1000)
+@attack(bound=1000, long_bound=1400)
 def words_over_a_million_watches(server):
     """`wchp` and `wchc` from connections that read nothing, over a million watches."""
     link = watch_many(server, 1_000_000)
