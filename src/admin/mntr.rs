@@ -8,7 +8,7 @@ use std::fmt::{self, Display, Write};
 use super::format::java_double;
 use super::process::{max_file_descriptors, open_file_descriptors};
 use super::summary::{Labelled, Summary, Values};
-use super::view::{QuotaView, ServerView};
+use super::view::{EnsembleView, QuotaView, ServerView};
 
 /// Writes `mntr`.
 ///
@@ -17,7 +17,14 @@ use super::view::{QuotaView, ServerView};
 pub(crate) fn write_mntr(out: &mut String, view: &dyn ServerView) -> fmt::Result {
     line(out, "version", view.version())?;
     line(out, "server_state", view.mode().name())?;
+    let ensemble = view.ensemble();
+    if let Some(ensemble) = &ensemble {
+        line(out, "peer_state", ensemble.peer_state)?;
+    }
     write_gauges(out, view)?;
+    if let Some(ensemble) = &ensemble {
+        write_ensemble(out, view, ensemble)?;
+    }
     write_quotas(out, &view.quotas())?;
     write_metrics(out, view)?;
     view.holdings().into_iter().try_for_each(|(name, value)| line(out, format_args!("paddock_{name}"), value))
@@ -56,6 +63,23 @@ fn write_gauges(out: &mut String, view: &dyn ServerView) -> fmt::Result {
     line(out, "outstanding_tls_handshake", 0)?;
     line(out, "min_client_response_size", response_min)?;
     line(out, "non_mtls_local_conn_count", 0)
+}
+
+fn write_ensemble(out: &mut String, view: &dyn ServerView, ensemble: &EnsembleView) -> fmt::Result {
+    line(out, "quorum_size", ensemble.quorum_size)?;
+    line(out, "paddock_last_election_ms", ensemble.election_ms)?;
+    let Some(leadership) = &ensemble.leadership else { return Ok(()) };
+    line(out, "learners", leadership.learners)?;
+    line(out, "followers", leadership.synced_followers + leadership.synced_non_voting_followers)?;
+    line(out, "synced_followers", leadership.synced_followers)?;
+    line(out, "synced_non_voting_followers", leadership.synced_non_voting_followers)?;
+    line(out, "synced_observers", leadership.synced_observers)?;
+    line(out, "pending_syncs", leadership.pending_syncs)?;
+    line(out, "leader_uptime", leadership.uptime_ms)?;
+    let Some(sizes) = view.proposal_sizes() else { return Ok(()) };
+    line(out, "last_proposal_size", sizes.last)?;
+    line(out, "max_proposal_size", sizes.max)?;
+    line(out, "min_proposal_size", sizes.min)
 }
 
 /// One gauge of a quota: its name and where its value is.

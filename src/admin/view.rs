@@ -198,6 +198,36 @@ pub struct ProposalSizes {
     pub max: i64,
 }
 
+/// What a leader knows of its learners.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LeadershipView {
+    /// Connected learners, observers among them.
+    pub learners: u64,
+    /// Learners that follow and serve, and have a vote.
+    pub synced_followers: u64,
+    /// Learners that follow and serve, and have none.
+    pub synced_non_voting_followers: u64,
+    /// Observers that serve.
+    pub synced_observers: u64,
+    /// Syncs that wait for their answer.
+    pub pending_syncs: u64,
+    /// Ms since it took office.
+    pub uptime_ms: i64,
+}
+
+/// What a member of an ensemble knows of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EnsembleView {
+    /// What it does, and how far it has come (`QuorumPeer.getDetailedState`).
+    pub peer_state: &'static str,
+    /// How many servers vote.
+    pub quorum_size: u64,
+    /// How long the last election took, ms; -1 before the first.
+    pub election_ms: i64,
+    /// Of a leader.
+    pub leadership: Option<LeadershipView>,
+}
+
 /// What the words need of the server. Every method is cheap, returns a copy and takes its locks inside; none is called while
 /// another one runs, so a view over several methods need not be of one moment.
 pub trait ServerView {
@@ -268,6 +298,11 @@ pub trait ServerView {
 
     /// Sizes of proposals; `None` unless this server leads.
     fn proposal_sizes(&self) -> Option<ProposalSizes> {
+        None
+    }
+
+    /// The ensemble; `None` on a standalone server.
+    fn ensemble(&self) -> Option<EnsembleView> {
         None
     }
 

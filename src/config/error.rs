@@ -146,16 +146,31 @@ pub enum Reason {
     /// A server line that does not follow the grammar.
     #[error("{0}")]
     Member(#[from] super::members::MemberError),
-    /// More than this version does.
-    #[error(
-        "{voters} voters and {observers} observers make an ensemble; this version serves standalone only (one server; with standaloneEnabled=true)"
-    )]
-    Ensemble {
-        /// Participants.
-        voters: usize,
-        /// Observers.
-        observers: usize,
+    /// A member of an ensemble without `myid`.
+    #[error("a server of an ensemble needs its id in the file {path}: {error}")]
+    MyIdUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: String,
     },
+    /// A `myid` that holds no id.
+    #[error("{path} must hold the id of this server, a whole number; found {found:?}")]
+    MyIdNoNumber {
+        /// The file.
+        path: PathBuf,
+        /// Its first line.
+        found: String,
+    },
+    /// A `myid` that no server line has.
+    #[error("myid says {id}, and there is no line server.{id}")]
+    NotAMember {
+        /// The id.
+        id: i64,
+    },
+    /// A key that only an ensemble needs.
+    #[error("is required in an ensemble, and must be at least 1")]
+    MissingInEnsemble,
     /// `standaloneEnabled=false` with no voter.
     #[error("standaloneEnabled=false needs at least one participant among the server lines")]
     NoParticipant,

@@ -1,7 +1,7 @@
 //! Keys that are understood and have no effect here, each with the reason that the operator reads.
 
 const OTHER_MACHINERY: &str = "has no effect here: it tunes a part of the Java server that this one does not have";
-const ENSEMBLE: &str = "has no effect on a standalone server";
+const ENSEMBLE: &str = "has no effect: this version does without it, alone and in an ensemble";
 const TLS: &str = "has no effect: TLS is not served by this version, its port stays closed";
 const SASL: &str = "has no effect: SASL is not served by this version; clients are told that it is not configured";
 const HTTP: &str = "has no effect: the HTTP port of the AdminServer and of metrics is not served by this version and stays closed";
@@ -77,8 +77,6 @@ const TABLE: &[(&str, &[&str])] = &[
             "localSessionsUpgradingEnabled",
             "oraclePath",
             "leaderServes",
-            "fastleader.minNotificationInterval",
-            "fastleader.maxNotificationInterval",
             "leader.maxTimeToWaitForEpoch",
             "leader.maxConcurrentSnapSyncs",
             "leader.maxConcurrentDiffSyncs",
@@ -89,16 +87,11 @@ const TABLE: &[(&str, &[&str])] = &[
             "forward_learner_requests_to_commit_processor_disabled",
             "follower.skipLearnerRequestToNextProcessor",
             "observer.reconnectDelayMs",
-            "observer.election.DelayMs",
             "observerMaster.sizeLimit",
-            "commitLogCount",
-            "snapshotSizeFactor",
-            "forceSnapshotSync",
             "portUnification",
             "sslQuorumReloadCertFiles",
             "enableEagerACLCheck",
             "connection_throttle_local_session_weight",
-            "dynamicConfigFile",
         ],
     ),
     (

@@ -52,6 +52,16 @@ fn set_peers(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
         "electionPortBindRetry" => keep(&mut peers.election_port_bind_attempts, decode_u32(value, 0)),
         "leaderConnectDelayDuringRetryMs" => keep(&mut peers.leader_connect_pause_ms, decode_u32(value, 0).map(u64::from)),
         "tcpKeepAlive" => property_bool(&mut peers.tcp_keep_alive, value),
+        "commitLogCount" => keep(&mut ensemble.commit_log_count, decode_u32(value, 0).map(|count| count.max(500))),
+        "snapshotSizeFactor" => match value.parse::<f64>() {
+            Ok(factor) if factor < 0.0 => keep(&mut ensemble.snapshot_size_factor, Ok(None)),
+            Ok(factor) if factor <= 1.0 => keep(&mut ensemble.snapshot_size_factor, Ok(Some(factor))),
+            _ => Err(Fault::Keep(Reason::NotOneOf { expected: "a number up to 1; negative is off" })),
+        },
+        "forceSnapshotSync" => property_bool(&mut ensemble.forces_snapshot, value),
+        "fastleader.minNotificationInterval" => keep(&mut ensemble.notification_min_ms, decode_u32(value, 1)),
+        "fastleader.maxNotificationInterval" => keep(&mut ensemble.notification_max_ms, decode_u32(value, 1)),
+        "observer.election.DelayMs" => keep(&mut ensemble.observer_delay_max_ms, decode_u32(value, 0)),
         _ => return None,
     })
 }

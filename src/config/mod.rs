@@ -1,5 +1,6 @@
 //! The configuration: `zoo.cfg`, `-D` flags and bare arguments, parsed once into typed settings. Invalid settings do not come out of here.
 
+mod ensemble;
 mod error;
 mod inert;
 mod jvm_flags;

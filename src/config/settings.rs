@@ -302,11 +302,16 @@ pub struct AdminSettings {
     pub four_letter_whitelist: FourLetterWhitelist,
 }
 
+/// Fewer committed txns than this are not worth keeping (`ZKDatabase`).
+const COMMIT_LOG_COUNT_MIN: u32 = 500;
+
 /// Switches that concern the server as a member of an ensemble.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EnsembleSettings {
     /// The server id that `conf` prints as `serverId`: 0 on a standalone server, whatever `myid` says.
     pub server_id: i64,
+    /// Whether this server is a member of an ensemble: there are several servers, or one and `standaloneEnabled=false`.
+    pub is_member: bool,
     /// `standaloneEnabled`, default true: a configuration of one voter runs standalone.
     pub standalone_enabled: bool,
     /// `reconfigEnabled`, default false. On a standalone server reconfig answers UNIMPLEMENTED.
@@ -319,6 +324,18 @@ pub struct EnsembleSettings {
     pub init_limit_ticks: u32,
     /// `syncLimit`, without a default (0): ticks after which a server that says nothing is given up.
     pub sync_limit_ticks: u32,
+    /// `commitLogCount`, default and least 500: committed txns that are kept in memory for learners.
+    pub commit_log_count: u32,
+    /// `snapshotSizeFactor`, default 0.33; negative is off (`None`): a log longer than this part of a snapshot is not read for a learner.
+    pub snapshot_size_factor: Option<f64>,
+    /// `forceSnapshotSync`, default false: learners always get a snapshot.
+    pub forces_snapshot: bool,
+    /// `fastleader.minNotificationInterval`, default 200.
+    pub notification_min_ms: u32,
+    /// `fastleader.maxNotificationInterval`, default 60000.
+    pub notification_max_ms: u32,
+    /// `observer.election.DelayMs`, default 200: an observer that lost its leader waits up to so long before it looks.
+    pub observer_delay_max_ms: u32,
 }
 
 /// The links to other servers.
@@ -515,6 +532,13 @@ impl Default for EnsembleSettings {
             members: Members::default(),
             init_limit_ticks: 0,
             sync_limit_ticks: 0,
+            commit_log_count: COMMIT_LOG_COUNT_MIN,
+            snapshot_size_factor: Some(0.33),
+            forces_snapshot: false,
+            notification_min_ms: 200,
+            notification_max_ms: 60_000,
+            observer_delay_max_ms: 200,
+            is_member: false,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::members::{Members, Role};
 use super::notice::{Level, Notice, Origin};
 use super::settings::Settings;
 use super::values::{Fault, strict_bool};
-use super::{inert, jvm_flags, keys, properties};
+use super::{ensemble, inert, jvm_flags, keys, properties};
 
 /// A configuration file larger than this is none, bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -146,7 +146,9 @@ impl Builder {
 
     fn take_other(&mut self, key: &str, value: &Value, multi_address: bool) {
         let Value { origin, text } = value;
-        if Members::owns(key) && key != "server.principal" && key != "server.realm" {
+        if key == "dynamicConfigFile" {
+            self.take_dynamic_file(origin, text, multi_address);
+        } else if Members::owns(key) && key != "server.principal" && key != "server.realm" {
             if let Err(error) = self.members.add(key, text, multi_address) {
                 self.refuse(origin.clone(), key, Some(text), Reason::Member(error));
             }
@@ -159,6 +161,30 @@ impl Builder {
             && !key.starts_with("quorum.auth.")
         {
             self.note(Level::Warn, origin.clone(), key, "is no key that this server knows; a misspelt key has no effect");
+        }
+    }
+
+    /// The file with the member lines (operations.md §3). Its version is in its name, not in it.
+    fn take_dynamic_file(&mut self, origin: &Origin, file: &str, multi_address: bool) {
+        let file = Path::new(file);
+        let unreadable = |text: String| Reason::FileUnreadable(text);
+        let text = match fs::metadata(file).map(|found| found.len() <= FILE_BYTES_MAX) {
+            Ok(true) => fs::read(file).map_err(|error| unreadable(error.to_string())),
+            Ok(false) => Err(unreadable(format!("it has more than {FILE_BYTES_MAX} bytes"))),
+            Err(error) => Err(unreadable(error.to_string())),
+        };
+        let entries = text.and_then(|text| properties::parse(&text).map_err(|_| Reason::BadUnicodeEscape));
+        let entries = match entries {
+            Ok(entries) => entries,
+            Err(reason) => return self.refuse(origin.clone(), "dynamicConfigFile", file.to_str(), reason),
+        };
+        for entry in entries {
+            let (origin, key, value) = (Origin::line(file, entry.line), entry.key.trim(), entry.value.trim());
+            if !Members::owns(key) {
+                self.refuse(origin, key, Some(value), Reason::NotADynamicKey);
+            } else if let Err(error) = self.members.add(key, value, multi_address) {
+                self.refuse(origin, key, Some(value), Reason::Member(error));
+            }
         }
     }
 
@@ -175,10 +201,10 @@ impl Builder {
     }
 
     fn finish(mut self) -> Result<Loaded, ConfigError> {
-        self.check_presence();
         self.check_sessions();
         self.check_enforced_auth();
         self.check_members();
+        self.check_presence();
         if self.settings.storage.data_log_dir == PathBuf::new() {
             self.settings.storage.data_log_dir = self.settings.storage.data_dir.clone();
         }
@@ -195,7 +221,7 @@ impl Builder {
         if !self.seen.contains_key("dataDir") {
             self.refuse(whole.clone(), "dataDir", None, Reason::Missing);
         }
-        if !self.seen.contains_key("clientPort") {
+        if !self.seen.contains_key("clientPort") && self.settings.network.client_port == 0 {
             let reason = if self.seen.contains_key("secureClientPort") { Reason::OnlySecurePort } else { Reason::NoClientPort };
             self.refuse(whole, "clientPort", None, reason);
         }
@@ -241,7 +267,30 @@ impl Builder {
             (1, 0) if self.settings.ensemble.standalone_enabled => {
                 self.note(Level::Warn, whole, "", "one server in the list: running standalone");
             }
-            _ => self.refuse(whole, "", None, Reason::Ensemble { voters, observers }),
+            (voters, _) => self.check_ensemble(voters),
+        }
+    }
+
+    /// The server is a member of an ensemble.
+    fn check_ensemble(&mut self, voters: usize) {
+        let whole = self.whole.clone();
+        let ensemble = &self.settings.ensemble;
+        for (key, ticks) in [("initLimit", ensemble.init_limit_ticks), ("syncLimit", ensemble.sync_limit_ticks)] {
+            if ticks == 0 {
+                self.refuse(whole.clone(), key, None, Reason::MissingInEnsemble);
+            }
+        }
+        if voters.is_multiple_of(2) {
+            self.note(Level::Warn, whole.clone(), "", format!("{voters} voters bear no more failures than {} would", voters - 1));
+        }
+        if self.seen.get("reconfigEnabled").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            let text = "reconfiguration is not served by this version: the members are those of the files";
+            self.note(Level::Warn, whole.clone(), "reconfigEnabled", text);
+        }
+        self.settings.ensemble.members = self.members.clone();
+        self.settings.ensemble.is_member = true;
+        if let Err(reason) = ensemble::take_place(&mut self.settings) {
+            self.refuse(whole, "", None, reason);
         }
     }
 }
@@ -358,10 +407,38 @@ mod tests {
     }
 
     #[test]
-    fn ensembles_are_refused_and_one_server_is_not() {
-        assert!(with("server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2").is_err());
-        assert!(with("server.1=a:1:2").is_ok());
-        assert!(with("server.1=a:1:2\nstandaloneEnabled=false").is_err());
+    fn a_member_of_an_ensemble_needs_its_limits_and_its_id() {
+        assert!(!with("server.1=a:1:2").expect("standalone").settings.ensemble.is_member);
+        let dir = tempfile::tempdir().expect("a directory");
+        let member = |more: &str| {
+            let text = format!("dataDir={}\nserver.1=a:1:2\nserver.2=b:1:2;2190\nserver.3=c:1:2\n{more}", dir.path().display());
+            parsed(&text).map(|loaded| loaded.settings).map_err(|error| error.to_string())
+        };
+        let limits = "initLimit=10\nsyncLimit=5\n";
+        assert!(member(limits).expect_err("no myid").contains("myid"));
+        fs::write(dir.path().join("myid"), "2\n").expect("writable");
+        let settings = member(limits).expect("a member");
+        assert!(settings.ensemble.is_member && settings.ensemble.server_id == 2);
+        assert_eq!(settings.network.client_port, 2190, "its own line names it");
+        assert!(member("initLimit=10\n").expect_err("no syncLimit").contains("syncLimit"));
+        assert!(member(&format!("{limits}clientPort=2181")).expect_err("two client ports").contains("2190"));
+        fs::write(dir.path().join("myid"), "9\n").expect("writable");
+        assert!(member(limits).expect_err("nobody's id").contains("server.9"));
+    }
+
+    #[test]
+    fn the_member_lines_may_stand_in_a_file_of_their_own() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("zoo.cfg.dynamic");
+        fs::write(dir.path().join("myid"), "1\n").expect("writable");
+        fs::write(&file, "server.1=a:1:2;2191\nserver.2=b:1:2\nserver.3=c:1:2:observer\n").expect("writable");
+        let text = format!("dataDir={}\ninitLimit=5\nsyncLimit=2\ndynamicConfigFile={}\n", dir.path().display(), file.display());
+        let settings = parsed(&text).expect("accepted").settings;
+        assert_eq!((settings.ensemble.members.servers.len(), settings.network.client_port), (3, 2191));
+        fs::write(&file, "server.1=a:1:2\nclientPort=2181\n").expect("writable");
+        assert!(parsed(&text).expect_err("no member line").to_string().contains("dynamic"));
+        fs::remove_file(&file).expect("it is there");
+        assert!(parsed(&text).expect_err("no file").to_string().contains("cannot be read"));
     }
 
     #[test]

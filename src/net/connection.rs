@@ -184,6 +184,18 @@ impl Connection {
         self.wake.notify_one();
     }
 
+    /// No client is served any more: closes it if it has, or wants, a session. True if so; then [`Self::leave`] is due.
+    pub fn end_service(&self) -> bool {
+        let mut state = self.state.lock();
+        if !matches!(state.phase, Phase::Connecting | Phase::Open) {
+            return false;
+        }
+        state.phase = Phase::Closed;
+        drop(state);
+        self.wake.notify_one();
+        true
+    }
+
     /// Takes a closed connection out of the table and its watches out of theirs, if that is not done yet: nobody sees it from then on.
     pub fn leave(&self) {
         let has_left = std::mem::replace(&mut self.state.lock().has_left, true);

@@ -14,12 +14,13 @@ use crate::session::SessionCell;
 use crate::tree::acl::AclList;
 use crate::tree::apply::Applied;
 use crate::tree::watch::{EventType, Watcher};
-use crate::zab;
+use crate::zab::{LinkId, Output, RoleChange};
 
 /// The effects of a turn that are not carried out yet.
 pub(super) struct Execute<'a> {
     node: &'a Node,
     commands: Vec<Command>,
+    to_freeze: Vec<LinkId>,
     touched: Vec<Arc<Connection>>,
     closed: Vec<Arc<Connection>>,
     opened: Vec<(ConnectionId, Arc<SessionCell>)>,
@@ -34,6 +35,7 @@ impl<'a> Execute<'a> {
         Self {
             node,
             commands: Vec::new(),
+            to_freeze: Vec::new(),
             touched: Vec::new(),
             closed: Vec::new(),
             opened: Vec::new(),
@@ -43,8 +45,9 @@ impl<'a> Execute<'a> {
         }
     }
 
-    /// Hands what is to be written to the log thread; gives the connections that have something to write, each once.
-    pub(super) fn finish(mut self, touched: &mut Vec<Arc<Connection>>) {
+    /// Hands the disk's work to the log thread. Gives the connections that have something to write, each once, and the learners that the
+    /// applied state is to be frozen for.
+    pub(super) fn finish(mut self, touched: &mut Vec<Arc<Connection>>) -> Vec<LinkId> {
         self.node.order(std::mem::take(&mut self.commands), self.now_ms);
         self.node.stats.add_done(&self.done);
         self.written.flush(&self.node.stats.metrics);
@@ -56,6 +59,16 @@ impl<'a> Execute<'a> {
         self.touched.sort_unstable_by_key(|connection| connection.id());
         self.touched.dedup_by_key(|connection| connection.id());
         touched.append(&mut self.touched);
+        self.to_freeze
+    }
+
+    /// Nobody is served any more: clients look for another server.
+    fn let_clients_go(&mut self) {
+        for connection in self.node.table.all() {
+            if connection.end_service() {
+                self.closed.push(connection);
+            }
+        }
     }
 
     fn with(&mut self, id: ConnectionId, act: impl FnOnce(&Connection)) {
@@ -72,13 +85,28 @@ impl<'a> Execute<'a> {
 
 impl Effects for Execute<'_> {
     fn append(&mut self, zxid: Zxid, payload: Bytes) {
+        if let Some(ensemble) = self.node.ensemble.get() {
+            ensemble.logged(payload.len());
+        }
         self.commands.push(Command::Append { zxid, payload });
     }
 
-    fn carry_out(&mut self, output: zab::Output) {
-        match Command::from_output(output) {
-            Ok(command) => self.commands.push(command),
-            Err(output) => unreachable!("a server without an ensemble has nobody to talk to: {output:?}"),
+    fn carry_out(&mut self, output: Output) {
+        let (Some(ensemble), Some(node)) = (self.node.ensemble.get(), self.node.handle()) else {
+            unreachable!("a server without an ensemble has nobody to talk to: {output:?}");
+        };
+        let output = match Command::from_output(output) {
+            Ok(command) => return self.commands.push(command),
+            Err(output) => output,
+        };
+        match output {
+            Output::TakeSnapshot(link) => self.to_freeze.push(link),
+            other => {
+                if let Output::Role(RoleChange::Looking { .. } | RoleChange::Stopped) = other {
+                    self.let_clients_go();
+                }
+                ensemble.carry_out(&node, &other);
+            }
         }
     }
 

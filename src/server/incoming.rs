@@ -27,7 +27,6 @@ struct Place {
 }
 
 impl Incoming {
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a member of an ensemble"))]
     /// Nothing has arrived. No field of a snapshot may have more than `field_bytes_max` bytes.
     pub(super) fn new(fs: Arc<dyn FileSystem>, directories: Arc<Directories>, compression: Compression, field_bytes_max: u32) -> Self {
         Self { fs, directories, compression, field_bytes_max, place: Arc::default() }

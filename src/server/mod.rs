@@ -2,11 +2,14 @@
 
 mod clock;
 mod command;
+mod ensemble;
 mod execute;
 mod incoming;
 mod journal;
+mod learner_snapshot;
 mod limits;
 mod log_thread;
+mod member;
 mod node;
 pub mod persistence;
 mod purge;
@@ -16,6 +19,7 @@ mod snapshot_due;
 mod snapshots;
 mod start;
 mod timers;
+mod wake;
 mod words;
 
 pub use restore::Target;

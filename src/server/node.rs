@@ -1,17 +1,21 @@
 //! The replica behind its inbox. It has no thread of its own: whoever brings work runs a turn, unless somebody does already.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Condvar, Mutex};
 
 use super::clock::Clock;
 use super::command::Command;
+use super::ensemble::Ensemble;
 use super::execute::Execute;
-use super::persistence::State;
+use super::learner_snapshot::LearnerSnapshot;
+use super::persistence::{State, Walk};
+use super::settings::SNAPSHOT_SLICE_BYTES;
 use crate::ids::SessionId;
 use crate::net::{Connection, ConnectionTable, ServerStats};
 use crate::replica::{Input, Replica, Shared};
 use crate::tree::snapshot_walk::SnapshotStart;
+use crate::zab::{self, LearnerCounts, LinkId};
 
 /// So many bytes of txns wait for the log thread before nothing more is taken from peers. Clients have limits of their own.
 const LOG_QUEUE_BYTES_MAX: usize = 64 << 20;
@@ -50,20 +54,35 @@ pub(super) struct Node {
     pub(super) clock: Clock,
     pub(super) log: Mutex<LogQueue>,
     pub(super) log_wakes: Condvar,
+    /// Set on a member of an ensemble, before its first turn.
+    pub(super) ensemble: OnceLock<Ensemble>,
+    own: Weak<Self>,
 }
 
 impl Node {
-    pub(super) fn new(replica: Replica, shared: Arc<Shared>, table: Arc<ConnectionTable>, stats: Arc<ServerStats>, clock: Clock) -> Self {
-        Self {
+    pub(super) fn new(replica: Replica, shared: Arc<Shared>, clock: Clock) -> Arc<Self> {
+        Arc::new_cyclic(|own| Self {
             replica: Mutex::new(replica),
             inbox: Mutex::default(),
             shared,
-            table,
-            stats,
+            table: Arc::default(),
+            stats: Arc::default(),
             clock,
             log: Mutex::default(),
             log_wakes: Condvar::new(),
-        }
+            ensemble: OnceLock::new(),
+            own: own.clone(),
+        })
+    }
+
+    /// Itself, for those who hold on to it.
+    pub(super) fn handle(&self) -> Option<Arc<Self>> {
+        self.own.upgrade()
+    }
+
+    /// How many inputs wait for the replica.
+    pub(super) fn inbox_count(&self) -> usize {
+        self.inbox.lock().len()
     }
 
     /// Puts work into the inbox and sees to it that it is done: here and now, or by the thread that is in a turn.
@@ -72,6 +91,9 @@ impl Node {
         while let Some(mut replica) = self.replica.try_lock() {
             let touched = self.run_turns(&mut replica);
             drop(replica);
+            if let Some(ensemble) = self.ensemble.get() {
+                ensemble.flush();
+            }
             for connection in touched {
                 connection.flush();
             }
@@ -87,18 +109,34 @@ impl Node {
         loop {
             let inputs = std::mem::take(&mut *self.inbox.lock());
             if inputs.is_empty() {
+                if let Some(ensemble) = self.ensemble.get() {
+                    ensemble.wake.set(replica.wake_ms());
+                }
                 return touched;
             }
             let now = self.clock.now();
             let count = inputs.len();
             let mut execute = Execute::new(self, now.monotonic_ms);
             replica.handle(now, inputs, &mut execute);
-            execute.finish(&mut touched);
+            let to_freeze = execute.finish(&mut touched);
+            to_freeze.into_iter().for_each(|link| self.freeze(replica, link));
             self.stats.add_turn(count, self.clock.now().monotonic_ms - now.monotonic_ms);
         }
     }
 
-    /// Adds to the log thread's queue, in the order of the outputs: the caller is in a turn.
+    /// Freezes the applied state for a learner.
+    fn freeze(&self, replica: &Replica, link: LinkId) {
+        let mut head = Vec::new();
+        let start = replica.begin_snapshot(&mut head);
+        let zxid = start.zxid;
+        let walk = Walk { shared: Arc::clone(&self.shared), id: start.walk };
+        if let Some(ensemble) = self.ensemble.get() {
+            ensemble.keep(link, LearnerSnapshot { walk, zxid, head, slice_bytes: SNAPSHOT_SLICE_BYTES });
+            self.inbox.lock().push(Input::Zab(zab::Input::SnapshotTaken(link, zxid)));
+        }
+    }
+
+    /// Adds to the log thread's queue, in order: the caller is in a turn.
     pub(super) fn order(&self, commands: Vec<Command>, now_ms: i64) {
         if commands.is_empty() {
             return;
@@ -117,7 +155,6 @@ impl Node {
         }
     }
 
-    #[expect(dead_code, reason = "for a member of an ensemble")]
     /// Whether so much waits for the log thread that nothing more should be taken from a peer.
     pub(super) fn is_log_full(&self) -> bool {
         self.log.lock().bytes >= LOG_QUEUE_BYTES_MAX
@@ -142,6 +179,15 @@ impl Node {
         let count = self.replica.lock().sessions().len();
         self.submit(Vec::new());
         count
+    }
+
+    /// The learners of this leader, and the number of syncs that wait.
+    pub(super) fn leadership(&self) -> (LearnerCounts, usize) {
+        let replica = self.replica.lock();
+        let leadership = (replica.learner_counts(), replica.pending_sync_count());
+        drop(replica);
+        self.submit(Vec::new());
+        leadership
     }
 
     /// Every session with the time at which it expires, in ms of the monotonic clock.

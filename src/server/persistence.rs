@@ -97,9 +97,9 @@ pub fn restore(
 }
 
 /// As long as it lives, changes of the tree leave their old form behind.
-struct Walk {
-    shared: Arc<Shared>,
-    id: WalkId,
+pub(super) struct Walk {
+    pub(super) shared: Arc<Shared>,
+    pub(super) id: WalkId,
 }
 
 impl Drop for Walk {

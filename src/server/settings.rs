@@ -4,6 +4,7 @@ use super::persistence::PersistenceSettings;
 use crate::config::{DigestAlgorithm, Settings, SnapshotCompression};
 use crate::net::{DropSettings, NetSettings, ThrottleSettings};
 use crate::proto::limits::{WATCH_BYTES_PER_CONNECTION_MAX, WATCHES_PER_CONNECTION_MAX};
+use crate::replica::ReplicaSettings;
 use crate::request::auth::{AuthRules, DigestAlgorithm as Algorithm};
 use crate::request::prepare::WriteRules;
 use crate::storage::{Compression, TxnLogOptions};
@@ -11,7 +12,7 @@ use crate::tree::stat::OwnerRules;
 use crate::tree::watch::WatchLimits;
 
 /// Bytes of znodes that a snapshot copies while it keeps writes from being applied.
-const SNAPSHOT_SLICE_BYTES: usize = 256 << 10;
+pub(super) const SNAPSHOT_SLICE_BYTES: usize = 256 << 10;
 
 pub(super) fn auth_rules(settings: &Settings) -> AuthRules {
     let digest_algorithm = match settings.auth.digest_algorithm {
@@ -29,13 +30,24 @@ pub(super) fn auth_rules(settings: &Settings) -> AuthRules {
     }
 }
 
-pub(super) fn write_rules(settings: &Settings) -> WriteRules {
+fn write_rules(settings: &Settings) -> WriteRules {
     WriteRules {
         auth: auth_rules(settings),
         skip_acl: settings.tree.skip_acl,
         enforce_quota: settings.tree.enforce_quota,
         reconfig_enabled: settings.ensemble.reconfig_enabled,
         close_session_txn: settings.storage.close_session_txn,
+    }
+}
+
+/// `server_id` goes into the ids of sessions.
+pub(super) fn replica(settings: &Settings, server_id: u8, seed: u64) -> ReplicaSettings {
+    ReplicaSettings {
+        server_id,
+        tick_time_ms: i64::from(settings.session.tick_time_ms),
+        sessions_max: settings.limits.sessions_max as usize,
+        seed,
+        rules: write_rules(settings),
     }
 }
 

@@ -63,7 +63,6 @@ impl Snapshots {
         }
     }
 
-    #[expect(dead_code, reason = "for a member of an ensemble")]
     /// From now on what is applied may be taken back. A snapshot that is under way is of what was committed when it began.
     pub(super) fn forbid(&self) {
         self.work.lock().is_allowed = false;

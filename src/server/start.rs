@@ -10,15 +10,17 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::clock::Clock;
+use super::incoming::Incoming;
 use super::log_thread::LogThread;
 use super::node::Node;
 use super::persistence::{Journal, Start};
 use super::snapshots::Snapshots;
 use super::words::Words;
-use super::{persistence, purge, settings, timers};
+use super::{member, persistence, purge, settings, timers};
 use crate::config::Settings;
+use crate::net::peers::PeersError;
 use crate::net::{ConnectionTable, Context, Listener, ServerStats, listen};
-use crate::replica::{Replica, ReplicaSettings, Shared};
+use crate::replica::{Replica, Shared};
 use crate::storage::{Directories, FileSystem, RealFileSystem, StorageError, directory};
 
 /// The id that a standalone server puts into its sessions, as Java's does.
@@ -41,6 +43,9 @@ pub enum StartError {
     /// The runtime or a thread cannot start.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
+    /// The links to the other servers cannot be made.
+    #[error(transparent)]
+    Peers(#[from] PeersError),
 }
 
 impl StartError {
@@ -49,12 +54,13 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Storage(_) => 3,
-            Self::Listen { .. } | Self::System(_) => 1,
+            Self::Peers(PeersError::Bind { .. }) => 14,
+            Self::Listen { .. } | Self::System(_) | Self::Peers(_) => 1,
         }
     }
 }
 
-/// Runs a standalone server until it is told to stop.
+/// Runs a server until it is told to stop: a member of an ensemble if the configuration says so, else one that stands alone.
 ///
 /// # Errors
 /// When it cannot start.
@@ -67,40 +73,38 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let seed = random_seed();
     let persistence = Arc::new(settings::persistence(&settings));
     let start = persistence::restore(&fs, &directories, &persistence, seed)?;
-    if start.is_empty() && !settings.storage.db_autocreate {
-        directory::take_empty_marker(fs.as_ref(), directories.snap_dir(), &settings.storage.data_dir)?;
-    }
+    let is_missing = start.is_empty() && !settings.storage.db_autocreate && !take_marker(&fs, &directories, &settings)?;
     report_recovery(&start, &directories, started);
     let Start { tree, sessions, recovered, .. } = start;
-    let clock = Clock::new();
-    let shared = Arc::new(Shared::new(tree, seed));
+    let (clock, shared) = (Clock::new(), Arc::new(Shared::new(tree, seed)));
     shared.watches.lock().set_limits(settings::watch_limits(&settings));
-    let replica_settings = ReplicaSettings {
-        server_id: STANDALONE_SERVER_ID,
-        tick_time_ms: i64::from(settings.session.tick_time_ms),
-        sessions_max: settings.limits.sessions_max as usize,
-        seed,
-        rules: settings::write_rules(&settings),
+    let replica = if settings.ensemble.is_member {
+        let found = member::recovered(fs.as_ref(), &directories, recovered.last_zxid, is_missing)?;
+        let ensemble = (member::zab_settings(&settings, seed), found);
+        let server_id = member::server_id(&settings).0 as u8;
+        Replica::member(settings::replica(&settings, server_id, seed), ensemble, Arc::clone(&shared), &sessions, clock.now())
+    } else {
+        let replica_settings = settings::replica(&settings, STANDALONE_SERVER_ID, seed);
+        Replica::standalone(replica_settings, Arc::clone(&shared), &sessions, clock.now())
     };
-    let replica = Replica::standalone(replica_settings, Arc::clone(&shared), &sessions, clock.now());
-    let node = Arc::new(Node::new(replica, shared, Arc::default(), Arc::default(), clock));
+    let node = Node::new(replica, shared, clock);
     node.stats.add_start(started.elapsed().as_millis() as u64, recovered.txn_count);
     let snapshots = Snapshots::new(Arc::clone(&fs), Arc::clone(&directories), Arc::clone(&persistence));
-    if recovered.needs_snapshot() {
+    if recovered.needs_snapshot() && !is_missing {
         snapshots.write(&node)?;
     }
-    // What a server alone has applied is committed.
-    snapshots.allow(&node);
+    if !settings.ensemble.is_member {
+        // What a server alone has applied is committed.
+        snapshots.allow(&node);
+    }
     let journal = Journal::new(Arc::clone(&fs), &directories, &persistence, recovered.last_zxid, seed);
-    let log_thread = start_log_thread(LogThread {
-        node: Arc::clone(&node),
-        journal,
-        snapshots,
-        incoming: None,
-        warning_threshold_ms: settings.storage.fsync_warning_threshold_ms,
-    })?;
+    let incoming = settings.ensemble.is_member.then(|| Arc::new(member::incoming(&fs, &directories, &settings, &persistence)));
+    let place = Place { fs, directories, snapshots: snapshots.clone(), incoming: incoming.clone() };
+    let warning_threshold_ms = settings.storage.fsync_warning_threshold_ms;
+    let log_thread = start_log_thread(LogThread { node: Arc::clone(&node), journal, snapshots, incoming, warning_threshold_ms })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(serve(Arc::clone(&node), fs, &directories, &settings, started));
+    let served = runtime.block_on(serve(Arc::clone(&node), &place, &settings, started));
+    member::leave(&node);
     runtime.shutdown_background();
     stop_log_thread(&node, log_thread);
     served
@@ -110,6 +114,18 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
 fn random_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())
+}
+
+/// A server without a database, which may not make up one. Alone it must not start then; a member of an ensemble does not vote until it
+/// has synchronized. True when the file `initialize` says that it may.
+fn take_marker(fs: &Arc<dyn FileSystem>, directories: &Directories, settings: &Settings) -> Result<bool, StorageError> {
+    match directory::take_empty_marker(fs.as_ref(), directories.snap_dir(), &settings.storage.data_dir) {
+        Err(error) if settings.ensemble.is_member => {
+            tracing::warn!(%error, "no database here: waiting for one from a leader, without a vote");
+            Ok(false)
+        }
+        taken => taken.map(|()| true),
+    }
 }
 
 fn report_recovery(start: &Start, directories: &Directories, started: Instant) {
@@ -187,24 +203,31 @@ fn bind(settings: &Settings) -> Result<Listener, StartError> {
     bound.map_err(failed)
 }
 
-async fn serve(
-    node: Arc<Node>,
+/// Where the data is, and how it is kept.
+struct Place {
     fs: Arc<dyn FileSystem>,
-    directories: &Arc<Directories>,
-    settings: &Settings,
-    started: Instant,
-) -> Result<(), StartError> {
+    directories: Arc<Directories>,
+    snapshots: Snapshots,
+    /// Snapshots from a leader, on a member of an ensemble.
+    incoming: Option<Arc<Incoming>>,
+}
+
+async fn serve(node: Arc<Node>, place: &Place, settings: &Settings, started: Instant) -> Result<(), StartError> {
+    let Place { fs, directories, snapshots, incoming } = place;
     let listener = bind(settings)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let words = Arc::new(Words::new(Arc::clone(&node), settings, directories, &fs));
+    let words = Arc::new(Words::new(Arc::clone(&node), settings, directories, fs));
     let (table, stats): (Arc<ConnectionTable>, Arc<ServerStats>) = (Arc::clone(&node.table), Arc::clone(&node.stats));
     let context = Context::new(Arc::clone(&node.shared), words, table, stats, settings::net(settings), node.clock.start());
+    if let Some(incoming) = incoming {
+        member::join(&node, fs, directories, settings, (snapshots.clone(), Arc::clone(incoming))).await?;
+    }
     tokio::spawn(timers::tick(Arc::clone(&node), i64::from(settings.session.tick_time_ms)));
     tokio::spawn(timers::sweep(Arc::clone(&node), settings.tree.clone()));
     if let Some(hours) = settings.storage.autopurge_purge_interval_hours {
         let retain = settings.storage.autopurge_snap_retain_count as usize;
-        tokio::spawn(purge::run(fs, Arc::clone(directories), retain, hours));
+        tokio::spawn(purge::run(Arc::clone(fs), Arc::clone(directories), retain, hours));
     }
     tracing::info!(address = %listener.address()?, took_ms = started.elapsed().as_millis() as u64, "binding to port: serving clients");
     tokio::spawn(listener.accept(Arc::new(context)));

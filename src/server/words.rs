@@ -8,15 +8,17 @@ use super::clock::wall_ms;
 use super::limits;
 use super::node::Node;
 use crate::admin::view::{
-    ConfView, ConnectionExpiryView, ConnectionView, DirectorySizes, ExpiryBucket, Mode, QuotaView, SessionCounts, TreeStats, WatchSummary,
+    ConfView, ConnectionExpiryView, ConnectionView, DirectorySizes, EnsembleView, ExpiryBucket, LeadershipView, Mode, ProposalSizes,
+    QuotaView, SessionCounts, TreeStats, WatchSummary,
 };
 use crate::admin::{Metrics, ServerStats, ServerView, Whitelist, Word, answer};
-use crate::config::{FourLetterWhitelist, Settings};
-use crate::ids::{SessionId, Zxid};
+use crate::config::{EnsembleSettings, FourLetterWhitelist, MemberAddress, Role, Settings};
+use crate::ids::{ServerId, SessionId, Zxid};
 use crate::net::Inbox;
 use crate::replica::Input;
 use crate::storage::directory::size_bytes;
 use crate::storage::{Directories, FileSystem};
+use crate::zab::ServerState;
 
 /// The node as its operators see it.
 pub(super) struct Words {
@@ -29,6 +31,8 @@ pub(super) struct Words {
     log_dir: PathBuf,
     tick_time_ms: i64,
     started_ms: i64,
+    /// How many servers of the ensemble vote.
+    quorum_size: u64,
 }
 
 impl Words {
@@ -44,6 +48,7 @@ impl Words {
             log_dir: directories.log_dir().to_path_buf(),
             tick_time_ms: i64::from(settings.session.tick_time_ms),
             started_ms,
+            quorum_size: settings.ensemble.members.count(Role::Participant) as u64,
         }
     }
 
@@ -86,8 +91,27 @@ fn conf(settings: &Settings, directories: &Directories) -> ConfView {
         max_session_timeout_ms: settings.session.max_session_timeout_ms(),
         client_port_listen_backlog: settings.network.client_port_listen_backlog.map_or(-1, |backlog| backlog as i32),
         server_id: settings.ensemble.server_id,
-        ensemble_lines: String::new(),
+        ensemble_lines: if settings.ensemble.is_member { ensemble_lines(&settings.ensemble) } else { String::new() },
     }
+}
+
+/// What `conf` prints of an ensemble (`QuorumZooKeeperServer.dumpConf`).
+fn ensemble_lines(ensemble: &EnsembleSettings) -> String {
+    let own = ensemble.members.servers.get(&ServerId(ensemble.server_id));
+    let ports = |port: fn(&MemberAddress) -> u16| {
+        let addresses = own.map_or(&[][..], |own| &own.addresses);
+        addresses.iter().map(|address| port(address).to_string()).collect::<Vec<_>>().join("|")
+    };
+    let is_observer = own.is_some_and(|own| own.role == Role::Observer);
+    format!(
+        "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\npeerType={}\nmembership: \n{}",
+        ensemble.init_limit_ticks,
+        ensemble.sync_limit_ticks,
+        ports(|address| address.election_port),
+        ports(|address| address.quorum_port),
+        i32::from(is_observer),
+        ensemble.members.text(0),
+    )
 }
 
 impl Inbox for Words {
@@ -106,11 +130,38 @@ impl Inbox for Words {
 
 impl ServerView for Words {
     fn is_serving(&self) -> bool {
-        true
+        self.node.ensemble.get().is_none_or(|ensemble| ensemble.status().serving.is_some())
     }
 
     fn mode(&self) -> Mode {
-        Mode::Standalone
+        let Some(ensemble) = self.node.ensemble.get() else { return Mode::Standalone };
+        match ensemble.status().serving {
+            Some(ServerState::Leading) => Mode::Leader,
+            Some(ServerState::Observing) => Mode::Observer,
+            _ => Mode::Follower,
+        }
+    }
+
+    fn ensemble(&self) -> Option<EnsembleView> {
+        let ensemble = self.node.ensemble.get()?;
+        let status = ensemble.status();
+        let leadership = (status.serving == Some(ServerState::Leading)).then(|| {
+            let (counts, pending_syncs) = self.node.leadership();
+            LeadershipView {
+                learners: counts.learners as u64,
+                synced_followers: counts.synced_followers as u64,
+                synced_non_voting_followers: counts.synced_non_voting_followers as u64,
+                synced_observers: counts.synced_observers as u64,
+                pending_syncs: pending_syncs as u64,
+                uptime_ms: self.node.clock.now().monotonic_ms - status.since_ms,
+            }
+        });
+        let election_ms = status.election_ms.unwrap_or(-1);
+        Some(EnsembleView { peer_state: status.name(), quorum_size: self.quorum_size, election_ms, leadership })
+    }
+
+    fn proposal_sizes(&self) -> Option<ProposalSizes> {
+        self.node.ensemble.get()?.proposal_sizes()
     }
 
     fn stats(&self) -> &ServerStats {

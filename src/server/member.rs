@@ -1,0 +1,158 @@
+//! Becoming a member of an ensemble: what the ordering core is told of the configuration and of the disk, and the links to the others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::ensemble::{Door, Ensemble};
+use super::incoming::Incoming;
+use super::node::Node;
+use super::persistence::PersistenceSettings;
+use super::snapshots::Snapshots;
+use super::start::StartError;
+use super::wake;
+use crate::config::{Members, Role, Settings};
+use crate::ids::{ServerId, Zxid};
+use crate::net::peers::{PeerSettings, Peers};
+use crate::replica::Input;
+use crate::storage::epoch_file::Epochs;
+use crate::storage::{Directories, FileSystem, HistoryReader, HistoryReaderSettings, StorageError};
+use crate::zab::{self, Configuration, HistoryLimits, Membership, QuorumVerifier, Recovered, Timing};
+
+/// Payload bytes that are read from the log at once for a learner.
+const HISTORY_SLICE_BYTES: usize = 1 << 20;
+
+/// This server's id.
+pub(super) fn server_id(settings: &Settings) -> ServerId {
+    ServerId(settings.ensemble.server_id)
+}
+
+/// Who votes, and what a quorum is.
+fn verifier(members: &Members) -> QuorumVerifier {
+    let voters = || members.servers.iter().filter(|(_, member)| member.role == Role::Participant).map(|(&sid, _)| sid);
+    if members.group_of.is_empty() && members.weight_of.is_empty() {
+        return QuorumVerifier::majority(voters());
+    }
+    let mut groups: BTreeMap<i64, BTreeMap<ServerId, i64>> = BTreeMap::new();
+    for sid in voters() {
+        let (group, weight) = (members.group_of.get(&sid).copied().unwrap_or(0), members.weight_of.get(&sid).copied().unwrap_or(1));
+        groups.entry(group).or_default().insert(sid, weight);
+    }
+    QuorumVerifier::Hierarchical { groups }
+}
+
+fn membership(members: &Members) -> Membership {
+    let observers = members.servers.iter().filter(|(_, member)| member.role == Role::Observer).map(|(&sid, _)| sid).collect();
+    Membership::new(Configuration { version: 0, text: members.text(0).into(), verifier: verifier(members), observers })
+}
+
+fn timing(settings: &Settings) -> Timing {
+    let ensemble = &settings.ensemble;
+    Timing {
+        notification_min_ms: i64::from(ensemble.notification_min_ms),
+        notification_max_ms: i64::from(ensemble.notification_max_ms.max(ensemble.notification_min_ms)),
+        observer_delay_max_ms: i64::from(ensemble.observer_delay_max_ms),
+        ..Timing::new(i64::from(settings.session.tick_time_ms), i64::from(ensemble.init_limit_ticks), i64::from(ensemble.sync_limit_ticks))
+    }
+}
+
+/// What the core is told of the configuration.
+pub(super) fn zab_settings(settings: &Settings, seed: u64) -> zab::Settings {
+    let ensemble = &settings.ensemble;
+    zab::Settings {
+        server_id: server_id(settings),
+        membership: membership(&ensemble.members),
+        is_standalone: false,
+        timing: timing(settings),
+        history: HistoryLimits { delivered_count_max: ensemble.commit_log_count as usize, ..HistoryLimits::default() },
+        reads_disk: ensemble.snapshot_size_factor.is_some(),
+        forces_snapshot: ensemble.forces_snapshot,
+        seed,
+    }
+}
+
+/// What the core is told of the disk.
+///
+/// # Errors
+/// When the epoch files show that something was lost.
+pub(super) fn recovered(
+    fs: &dyn FileSystem,
+    directories: &Directories,
+    last_zxid: Zxid,
+    is_uninitialized: bool,
+) -> Result<Recovered, StorageError> {
+    let epochs = Epochs::read(fs, directories.snap_dir(), last_zxid)?;
+    tracing::info!(accepted_epoch = ?epochs.accepted, current_epoch = ?epochs.current, %last_zxid, "epochs recovered");
+    Ok(Recovered { accepted_epoch: epochs.accepted, current_epoch: epochs.current, last_zxid, recent: Vec::new(), is_uninitialized })
+}
+
+/// Where snapshots of a leader arrive.
+pub(super) fn incoming(
+    fs: &Arc<dyn FileSystem>,
+    directories: &Arc<Directories>,
+    settings: &Settings,
+    persistence: &PersistenceSettings,
+) -> Incoming {
+    let field_bytes_max = u32::try_from(settings.limits.record_bytes_max()).unwrap_or(u32::MAX);
+    Incoming::new(Arc::clone(fs), Arc::clone(directories), persistence.compression, field_bytes_max)
+}
+
+/// Binds the election port, and begins to look for a leader.
+///
+/// # Errors
+/// When the election port cannot be bound.
+pub(super) async fn join(
+    node: &Arc<Node>,
+    fs: &Arc<dyn FileSystem>,
+    directories: &Directories,
+    settings: &Settings,
+    (snapshots, incoming): (Snapshots, Arc<Incoming>),
+) -> Result<(), StartError> {
+    let history = settings.ensemble.snapshot_size_factor.map(|size_factor| {
+        let reading = HistoryReaderSettings { slice_bytes: HISTORY_SLICE_BYTES, size_factor };
+        HistoryReader::new(Arc::clone(fs), directories.snap_dir(), directories.log_dir(), reading)
+    });
+    let ensemble = Ensemble::new(history, snapshots);
+    let door = Arc::new(Door::closed(Arc::clone(node)));
+    let peers = Peers::start(PeerSettings::new(settings, server_id(settings)), Arc::clone(&door) as _, incoming).await?;
+    assert!(ensemble.peers.set(peers).is_ok() && node.ensemble.set(ensemble).is_ok(), "a server joins once");
+    tokio::spawn(wake::run(Arc::clone(node)));
+    door.open(vec![Input::Zab(zab::Input::Tick)]);
+    Ok(())
+}
+
+/// Gives up the role, so that the others need not wait for a timeout, and closes every link.
+pub(super) fn leave(node: &Node) {
+    if let Some(ensemble) = node.ensemble.get() {
+        node.submit(vec![Input::Zab(zab::Input::Shutdown)]);
+        if let Some(peers) = ensemble.peers.get() {
+            peers.shutdown();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(lines: &[(&str, &str)]) -> Members {
+        let mut members = Members::default();
+        lines.iter().for_each(|(key, value)| members.add(key, value, true).expect("a member line"));
+        members
+    }
+
+    #[test]
+    fn observers_do_not_vote() {
+        let membership = membership(&members(&[("server.1", "a:1:2"), ("server.2", "b:1:2:observer")]));
+        assert!(membership.is_participant(ServerId(1)) && !membership.is_participant(ServerId(2)));
+        assert!(membership.committed().observers.contains(&ServerId(2)));
+        assert!(membership.contains_quorum(&[ServerId(1)].into()));
+    }
+
+    #[test]
+    fn groups_make_a_hierarchy() {
+        let lines = [("server.1", "a:1:2"), ("server.2", "b:1:2"), ("server.3", "c:1:2"), ("group.1", "1:2:3"), ("weight.3", "0")];
+        let membership = membership(&members(&lines));
+        assert!(membership.contains_quorum(&[ServerId(1), ServerId(2)].into()));
+        assert!(!membership.contains_quorum(&[ServerId(1), ServerId(3)].into()));
+    }
+}
