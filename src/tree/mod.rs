@@ -5,6 +5,7 @@ pub mod apply;
 pub mod data_tree;
 pub mod digest;
 pub mod path;
+mod path_arena;
 pub mod quota;
 mod slab;
 pub mod snapshot_walk;

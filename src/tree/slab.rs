@@ -93,6 +93,11 @@ impl<T> Slab<T> {
         value
     }
 
+    /// All live values.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.chunks.iter_mut().flat_map(|chunk| chunk.slots.iter_mut().flatten())
+    }
+
     /// Number of live values.
     pub(super) fn len(&self) -> usize {
         self.live

@@ -11,6 +11,7 @@ use hashbrown::HashTable;
 use parking_lot::Mutex;
 
 use super::path;
+use super::path_arena::PathArena;
 use super::slab::Slab;
 use crate::proto::limits::{WATCH_BYTES_PER_CONNECTION_FREE, WATCHES_PER_CONNECTION_FREE};
 
@@ -46,15 +47,18 @@ pub enum EventType {
     NodeChildrenChanged = 4,
 }
 
-#[expect(clippy::box_collection, reason = "the box is what makes the usual case small")]
 enum Watchers {
     One(Watcher, u8),
-    /// Boxed, so that the usual single watcher costs 16 bytes.
-    Many(Box<BTreeMap<Watcher, u8>>),
+    /// The crowd of this id: elsewhere, so that the usual single watcher costs 8 bytes.
+    Many(u32),
 }
 
+/// The watchers of a path that has had several at once, with their modes.
+type Crowds = Slab<BTreeMap<Watcher, u8>>;
+
 struct WatchedPath {
-    path: Box<str>,
+    /// Its place in the arena.
+    path: u32,
     watchers: Watchers,
 }
 
@@ -118,6 +122,8 @@ impl WatchLimits {
 /// All watches of the server.
 pub struct WatchTable {
     paths: Slab<WatchedPath>,
+    arena: PathArena,
+    crowds: Crowds,
     by_path: HashTable<u32>,
     hash: FixedState,
     by_watcher: BTreeMap<Watcher, Held>,
@@ -129,14 +135,14 @@ pub struct WatchTable {
     recursive_count: usize,
 }
 
-fn hash(state: &FixedState, path: &str) -> u64 {
+fn hash(state: &FixedState, path: &[u8]) -> u64 {
     let mut hasher = state.build_hasher();
-    hasher.write(path.as_bytes());
+    hasher.write(path);
     hasher.finish()
 }
 
-fn hash_in(paths: &Slab<WatchedPath>, state: &FixedState, id: u32) -> u64 {
-    hash(state, &paths.get(id).expect("the table names live paths").path)
+fn hash_in(paths: &Slab<WatchedPath>, arena: &PathArena, state: &FixedState, id: u32) -> u64 {
+    hash(state, arena.get(paths.get(id).expect("the table names live paths").path))
 }
 
 impl WatchTable {
@@ -145,6 +151,8 @@ impl WatchTable {
     pub fn new(seed: u64) -> Self {
         Self {
             paths: Slab::new(),
+            arena: PathArena::default(),
+            crowds: Slab::new(),
             by_path: HashTable::new(),
             hash: FixedState::with_seed(seed),
             by_watcher: BTreeMap::new(),
@@ -161,15 +169,17 @@ impl WatchTable {
         if self.by_path.is_empty() {
             return None;
         }
-        self.by_path.find(hash(&self.hash, path), |&id| self.paths.get(id).is_some_and(|watched| &*watched.path == path)).copied()
+        let path = path.as_bytes();
+        let is_it = |&id: &u32| self.paths.get(id).is_some_and(|watched| self.arena.get(watched.path) == path);
+        self.by_path.find(hash(&self.hash, path), is_it).copied()
     }
 
     /// Adds modes to a watch, or sets it. The path is taken as it is: it need not exist nor be valid.
     pub fn add(&mut self, watcher: Watcher, path: &str, added: u8) {
         let id = self.find(path).unwrap_or_else(|| self.add_path(watcher, path));
         let watchers = &mut self.paths.get_mut(id).expect("the table names live paths").watchers;
-        let old = watchers.modes(watcher);
-        watchers.set(watcher, old | added);
+        let old = watchers.modes(&self.crowds, watcher);
+        watchers.set(&mut self.crowds, watcher, old | added);
         self.count(old, old | added);
         let held = self.by_watcher.entry(watcher).or_default();
         if held.ids.insert(id) {
@@ -187,6 +197,9 @@ impl WatchTable {
     /// Whether a connection watches more than one may, or more than a little while all together watch more than they may.
     #[must_use]
     pub fn is_beyond_limits(&self, watcher: Watcher) -> bool {
+        if self.arena.is_full() {
+            return true;
+        }
         let Some(held) = self.by_watcher.get(&watcher) else { return false };
         let (count, bytes) = (held.ids.len(), held.path_bytes);
         let is_small = count <= WATCHES_PER_CONNECTION_FREE && bytes <= WATCH_BYTES_PER_CONNECTION_FREE;
@@ -202,9 +215,10 @@ impl WatchTable {
     }
 
     fn add_path(&mut self, watcher: Watcher, path: &str) -> u32 {
-        let id = self.paths.insert(WatchedPath { path: path.into(), watchers: Watchers::One(watcher, 0) });
-        let (paths, state) = (&self.paths, &self.hash);
-        self.by_path.insert_unique(hash(state, path), id, |&other| hash_in(paths, state, other));
+        let place = self.arena.insert(path.as_bytes());
+        let id = self.paths.insert(WatchedPath { path: place, watchers: Watchers::One(watcher, 0) });
+        let (paths, arena, state) = (&self.paths, &self.arena, &self.hash);
+        self.by_path.insert_unique(hash(state, path.as_bytes()), id, |&other| hash_in(paths, arena, state, other));
         id
     }
 
@@ -222,7 +236,7 @@ impl WatchTable {
     /// The modes in which a connection watches exactly this path; 0 for none.
     #[must_use]
     pub fn modes(&self, watcher: Watcher, path: &str) -> u8 {
-        self.find(path).and_then(|id| self.paths.get(id)).map_or(0, |watched| watched.watchers.modes(watcher))
+        self.find(path).and_then(|id| self.paths.get(id)).map_or(0, |watched| watched.watchers.modes(&self.crowds, watcher))
     }
 
     /// Takes modes away from a watch.
@@ -234,13 +248,13 @@ impl WatchTable {
 
     fn remove_modes(&mut self, id: u32, watcher: Watcher, removed: u8) {
         let watched = self.paths.get_mut(id).expect("the table names live paths");
-        let old = watched.watchers.modes(watcher);
+        let old = watched.watchers.modes(&self.crowds, watcher);
         let new = old & !removed;
         if old == new {
             return;
         }
-        let path_bytes = watched.path.len();
-        let is_unwatched = watched.watchers.set(watcher, new);
+        let path_bytes = self.arena.get(watched.path).len();
+        let is_unwatched = watched.watchers.set(&mut self.crowds, watcher, new);
         self.count(old, new);
         if new == 0
             && let Some(held) = self.by_watcher.get_mut(&watcher)
@@ -261,12 +275,24 @@ impl WatchTable {
 
     fn forget_path(&mut self, id: u32) {
         let watched = self.paths.remove(id);
-        if let Ok(entry) = self.by_path.find_entry(hash(&self.hash, &watched.path), |&other| other == id) {
+        if let Watchers::Many(crowd) = watched.watchers {
+            self.crowds.remove(crowd);
+        }
+        if let Ok(entry) = self.by_path.find_entry(hash(&self.hash, self.arena.get(watched.path)), |&other| other == id) {
             entry.remove();
         }
+        self.arena.remove(watched.path);
+        self.shrink();
+    }
+
+    /// Gives back what many removed paths have left.
+    fn shrink(&mut self) {
+        if self.arena.is_wasteful() {
+            self.arena.compact(self.paths.iter_mut().map(|watched| &mut watched.path));
+        }
         if self.by_path.capacity() > 4096 && self.by_path.len() < self.by_path.capacity() / 8 {
-            let (paths, state) = (&self.paths, &self.hash);
-            self.by_path.shrink_to(self.by_path.len() * 2, |&id| hash_in(paths, state, id));
+            let (paths, arena, state) = (&self.paths, &self.arena, &self.hash);
+            self.by_path.shrink_to(self.by_path.len() * 2, |&id| hash_in(paths, arena, state, id));
         }
     }
 
@@ -305,7 +331,7 @@ impl WatchTable {
 
     fn fire_at(&mut self, path: &str, fires: u8, consumed: u8) -> Vec<Watcher> {
         let Some(id) = self.find(path) else { return Vec::new() };
-        let told = self.paths.get(id).expect("the table names live paths").watchers.with(fires);
+        let told = self.paths.get(id).expect("the table names live paths").watchers.with(&self.crowds, fires);
         for &watcher in &told {
             self.remove_modes(id, watcher, consumed);
             if self.paths.get(id).is_none() {
@@ -319,7 +345,7 @@ impl WatchTable {
         let mut seen: BTreeSet<Watcher> = told.iter().copied().collect();
         for ancestor in path::ancestors(path) {
             let watched = self.find(ancestor).and_then(|id| self.paths.get(id));
-            let recursive = watched.map(|watched| watched.watchers.with(modes::RECURSIVE)).unwrap_or_default();
+            let recursive = watched.map(|watched| watched.watchers.with(&self.crowds, modes::RECURSIVE)).unwrap_or_default();
             told.extend(recursive.into_iter().filter(|&watcher| seen.insert(watcher)));
         }
     }
@@ -340,22 +366,26 @@ impl WatchTable {
     #[must_use]
     pub fn data_path_count(&self) -> usize {
         let watched = self.by_path.iter().filter_map(|&id| self.paths.get(id));
-        watched.filter(|watched| !watched.watchers.with(modes::DATA_TABLE).is_empty()).count()
+        watched.filter(|watched| !watched.watchers.with(&self.crowds, modes::DATA_TABLE).is_empty()).count()
+    }
+
+    fn path(&self, watched: &WatchedPath) -> &str {
+        std::str::from_utf8(self.arena.get(watched.path)).expect("it was a string")
     }
 
     /// The data table: each connection with the paths it watches.
     pub fn data_watches(&self) -> impl Iterator<Item = (Watcher, Vec<&str>)> {
         self.by_watcher.iter().filter_map(|(&watcher, held)| {
             let watched = held.ids.iter().filter_map(|&id| self.paths.get(id));
-            let paths: Vec<&str> =
-                watched.filter(|watched| watched.watchers.modes(watcher) & modes::DATA_TABLE != 0).map(|watched| &*watched.path).collect();
+            let in_table = watched.filter(|watched| watched.watchers.modes(&self.crowds, watcher) & modes::DATA_TABLE != 0);
+            let paths: Vec<&str> = in_table.map(|watched| self.path(watched)).collect();
             (!paths.is_empty()).then_some((watcher, paths))
         })
     }
 }
 
 impl Watchers {
-    fn modes(&self, watcher: Watcher) -> u8 {
+    fn modes(&self, crowds: &Crowds, watcher: Watcher) -> u8 {
         match self {
             Self::One(one, modes) => {
                 if *one == watcher {
@@ -364,11 +394,11 @@ impl Watchers {
                     0
                 }
             }
-            Self::Many(many) => many.get(&watcher).copied().unwrap_or(0),
+            Self::Many(crowd) => crowds.get(*crowd).and_then(|crowd| crowd.get(&watcher)).copied().unwrap_or(0),
         }
     }
 
-    fn with(&self, wanted: u8) -> Vec<Watcher> {
+    fn with(&self, crowds: &Crowds, wanted: u8) -> Vec<Watcher> {
         match self {
             Self::One(one, modes) => {
                 if modes & wanted != 0 {
@@ -377,28 +407,32 @@ impl Watchers {
                     Vec::new()
                 }
             }
-            Self::Many(many) => many.iter().filter(|(_, modes)| *modes & wanted != 0).map(|(&watcher, _)| watcher).collect(),
+            Self::Many(crowd) => {
+                let crowd = crowds.get(*crowd).expect("a path names its crowd");
+                crowd.iter().filter(|(_, modes)| *modes & wanted != 0).map(|(&watcher, _)| watcher).collect()
+            }
         }
     }
 
     /// Sets a watcher's modes; true when nobody watches any more.
-    fn set(&mut self, watcher: Watcher, new: u8) -> bool {
+    fn set(&mut self, crowds: &mut Crowds, watcher: Watcher, new: u8) -> bool {
         match self {
             Self::One(one, modes) if *one == watcher => {
                 *modes = new;
                 new == 0
             }
             Self::One(one, modes) => {
-                *self = Self::Many(Box::new(BTreeMap::from([(*one, *modes), (watcher, new)])));
+                *self = Self::Many(crowds.insert(BTreeMap::from([(*one, *modes), (watcher, new)])));
                 false
             }
-            Self::Many(many) => {
+            Self::Many(crowd) => {
+                let crowd = crowds.get_mut(*crowd).expect("a path names its crowd");
                 if new == 0 {
-                    many.remove(&watcher);
+                    crowd.remove(&watcher);
                 } else {
-                    many.insert(watcher, new);
+                    crowd.insert(watcher, new);
                 }
-                many.is_empty()
+                crowd.is_empty()
             }
         }
     }
@@ -415,8 +449,26 @@ mod tests {
     }
 
     #[test]
-    fn a_watched_path_is_32_bytes() {
-        assert_eq!(size_of::<Option<WatchedPath>>(), 32);
+    fn a_watched_path_is_12_bytes() {
+        assert_eq!(size_of::<Option<WatchedPath>>(), 12);
+    }
+
+    #[test]
+    fn nothing_is_left_of_many_watches() {
+        let mut table = WatchTable::new(1);
+        for index in 0..20_000 {
+            table.add(index % 3, &format!("/folder/node-{index}"), modes::DATA);
+            table.add(9, &format!("/folder/node-{index}"), modes::CHILD);
+        }
+        table.remove_watcher(9);
+        for watcher in 0..2 {
+            table.remove_watcher(watcher);
+        }
+        assert_eq!(fired(&mut table, EventType::NodeDataChanged, "/folder/node-19997"), [2]);
+        assert_eq!(fired(&mut table, EventType::NodeDataChanged, "/folder/node-19998"), [] as [u32; 0]);
+        table.remove_watcher(2);
+        assert_eq!((table.total(), table.paths.len(), table.crowds.len(), table.by_path.len()), (0, 0, 0, 0));
+        assert!(!table.arena.is_wasteful());
     }
 
     #[test]
