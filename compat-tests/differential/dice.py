@@ -202,7 +202,7 @@ class Dice:
         if kind < 2:
             self.emit(session, "send(closeSession())")
             self.emit(session, "closed()")
-            return self.emit(session, self.random.choice(("connect()", f"connect(sid={session!r}, timeout=600000)")))
+            return self.emit(session, self.random.choice(("connect(timeout=600000)", f"connect(sid={session!r}, timeout=600000)")))
         if kind < 5:
             self.emit(session, f"send(raw({self.random.choice(UNKNOWN_OPS)}, {self.random.choice((b'', b'body'))!r}))")
         elif kind < 6:
