@@ -1,4 +1,5 @@
 # make run    builds and starts a server on port 2181, data in ./data
+# make run-ensemble  three servers as one ensemble on client ports 2181 to 2183 (FIRST_PORT), data in ./data-ensemble; Ctrl-C stops them
 # make test   the one gate: everything that has to hold
 # make kills  kills a server under load 300 times and checks every history (20 minutes)
 # make soak   2,000 sessions with churn and faults for SOAK_SECONDS (1800): flat memory, nothing left
@@ -19,13 +20,16 @@ SEEDS ?= 20000
 BENCH ?=
 SIDE_BY_SIDE ?=
 
-.PHONY: run test sim bench side-by-side power-cuts mistakes build format lint unit docs compat differential-long hostile kills soak fuzz fuzz-corpus fmt clean
+.PHONY: run run-ensemble test sim bench side-by-side power-cuts mistakes build format lint unit docs compat differential-long hostile kills soak fuzz fuzz-corpus fmt clean
 
 build:
 	$(CARGO) build --release --locked
 
 run: build
 	$(PADDOCK) server
+
+run-ensemble: build
+	tools/run-ensemble $(PADDOCK)
 
 test: format lint unit docs build compat
 
