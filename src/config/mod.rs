@@ -13,7 +13,7 @@ mod values;
 mod zoo_cfg;
 
 pub use error::{ConfigError, Problem, Reason};
-pub use members::{HostPort, Member, MemberAddress, MemberError, Members, Role};
+pub use members::{HostPort, Member, MemberAddress, MemberError, Members, Role, parse_member};
 pub use notice::{Level, Notice, Origin};
 pub use settings::*;
 pub use zoo_cfg::{Loaded, from_arguments, load};

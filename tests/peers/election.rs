@@ -176,7 +176,30 @@ async fn a_port_that_is_taken_is_an_error_with_its_address() {
     let _server = start(1, &members).await;
     let inbox = std::sync::Arc::new(Inbox::default());
     let factory = std::sync::Arc::new(Factory(Default::default()));
-    let error = paddock::net::peers::Peers::start(settings(1, &members), inbox, factory).await.err().expect("taken");
+    let mut settings = settings(1, &members);
+    settings.election_bind_attempts = 1;
+    let error = paddock::net::peers::Peers::start(settings, inbox, factory).await.err().expect("taken");
     assert!(matches!(error, PeersError::Bind { attempts: 1, .. }));
     assert!(error.to_string().contains(&election_port(&members, 1).to_string()), "{error}");
+}
+
+/// Two addresses of one machine, one of them IPv6 where the machine has that; on all IPs one socket serves both.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_meet_over_either_kind_of_address() {
+    let has_ipv6 = std::net::TcpListener::bind(("::1", 0)).is_ok();
+    let mut members = members(1..=2);
+    for addresses in members.values_mut() {
+        addresses[0].host = if has_ipv6 { "::1" } else { "localhost" }.to_owned();
+    }
+    let all_ips = |sid| {
+        let mut settings = settings(sid, &members);
+        (settings.listens_on_all_ips, settings.is_multi_address) = (true, true);
+        settings
+    };
+    let (first, second) = (start(1, &members).await, start_with(all_ips(2)).await);
+    first.reachable(2).await;
+    second.reachable(1).await;
+    first.notify(2, 3);
+    second.vote_from(1, 3).await;
+    let _by_ipv4 = Raw::connect(election_port(&members, 2)).await;
 }

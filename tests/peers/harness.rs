@@ -166,7 +166,8 @@ pub fn settings(sid: i64, members: &Addresses) -> PeerSettings {
         leader_connect_timeout_ms: 10_000,
         leader_connect_pause_ms: 100,
         silence_limit_ms: 20_000,
-        election_bind_attempts: 1,
+        // A server that was shut down a moment ago may not have let go of its port.
+        election_bind_attempts: 10,
         has_keep_alive: true,
         data_bytes_max: 1 << 20,
         queue_bytes_max: 64 << 20,

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::frame::notification_frame;
 use super::handshake::{ANONYMOUS, Greeting};
-use super::limits::STRANGERS_MAX;
+use super::limits::{CALL_BACK_WAIT, STRANGERS_MAX};
 use super::peer::{ElectionLink, Peer, Told};
 use super::rim::PeerInbox;
 use super::settings::{Addresses, PeerSettings, election_addresses};
@@ -134,8 +134,13 @@ impl Election {
             self.link(&peer, stream, rest);
             return;
         }
-        // It has lost the connection that it had, if it had one: this server makes a new one.
         drop(stream);
+        let link = peer.state.lock().link.clone();
+        if link.is_some_and(|link| link.since.elapsed() < CALL_BACK_WAIT) {
+            // Its call crossed with one of this server: the connection that it asks for is there.
+            return;
+        }
+        // It has lost the connection that it had, if it had one: this server makes a new one.
         peer.unlink();
         peer.hurry();
         self.keep(&peer);
@@ -211,11 +216,16 @@ impl Election {
         let _order = peer.telling.lock();
         let news = peer.state.lock().news();
         let input = match news {
-            Some(Told::Reachable(_)) => Input::PeerReachable(peer.sid),
-            Some(Told::Unreachable) => Input::PeerUnreachable(peer.sid),
+            Some(Told::Reachable(link)) => {
+                tracing::info!(sid = %peer.sid, link, "connected to the election port of a server");
+                Input::PeerReachable(peer.sid)
+            }
+            Some(Told::Unreachable) => {
+                tracing::info!(sid = %peer.sid, "no connection to the election port of a server");
+                Input::PeerUnreachable(peer.sid)
+            }
             Some(Told::Nothing) | None => return,
         };
-        tracing::debug!(?input, "election port");
         self.inbox.submit(vec![input]);
     }
 

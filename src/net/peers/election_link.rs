@@ -26,6 +26,8 @@ pub(super) async fn receive_greeting(election: Arc<Election>, mut stream: TcpStr
     let greeting = timeout(limit, read_greeting(&mut stream, &mut bytes)).await;
     match greeting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
         Ok(greeting) => election.greeted(stream, greeting, bytes),
+        // Whoever only looks whether the port is open says nothing.
+        Err(error) if bytes.is_empty() => tracing::debug!(%error, "a connection to the election port without a word"),
         Err(error) => tracing::info!(address = ?stream.peer_addr().ok(), %error, "no server on the election port: closing"),
     }
     drop(place);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -29,7 +30,7 @@ pub(super) async fn connect(quorum: Arc<Quorum>, id: LinkId, leader: ServerId, a
         }
     };
     let settings = &quorum.settings;
-    let (link, reader) = Link::new(id, stream, settings.queue_bytes_max);
+    let (link, reader) = Link::new(id, stream, Arc::new(AtomicUsize::new(settings.queue_bytes_max)));
     let link = Arc::new(link);
     if quorum.set_leader(&link) {
         // No longer a part of the dialing, which is aborted when the core hangs up.

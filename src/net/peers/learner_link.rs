@@ -24,6 +24,10 @@ pub(super) async fn serve(quorum: Arc<Quorum>, mut stream: TcpStream, address: S
     drop(place);
     let first = match introduced.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
         Ok(first) => first,
+        Err(error) if decoder.buffer().is_empty() => {
+            tracing::debug!(%address, %error, "a connection to the quorum port without a word");
+            return;
+        }
         Err(error) => {
             tracing::info!(%address, %error, "no learner on the quorum port: closing");
             return;
@@ -31,7 +35,7 @@ pub(super) async fn serve(quorum: Arc<Quorum>, mut stream: TcpStream, address: S
     };
     decoder.set_limit(settings.data_bytes_max);
     let added = quorum.add_learner(|id| {
-        let (link, reader) = Link::new(id, stream, settings.queue_bytes_max);
+        let (link, reader) = Link::new(id, stream, quorum.learner_queue());
         (Arc::new(link), Reading::new(reader, decoder, settings.silence_limit()))
     });
     let Some((link, mut reading)) = added else { return };

@@ -18,7 +18,7 @@ pub const LOBBY_CONNECTIONS_MAX: usize = 64;
 pub const STRANGERS_MAX: usize = 64;
 
 /// Connections of learners; beyond it a new one is closed.
-pub const LEARNERS_MAX: usize = 1024;
+pub const LEARNERS_MAX: usize = 256;
 
 /// Content of the first packet of a learner, bytes. The known ones take 20 or 28.
 pub const FIRST_PACKET_DATA_BYTES_MAX: usize = 1 << 10;
@@ -31,6 +31,9 @@ pub const READ_BYTES: usize = 64 << 10;
 
 /// Bytes that may wait to be sent on one link; beyond it the link is broken.
 pub const LINK_QUEUE_BYTES_MAX: usize = 256 << 20;
+
+/// Bytes that may wait on the links of all learners together: each has its share of it, if that is less than what one link may have.
+pub const LEARNERS_QUEUE_BYTES_MAX: usize = 1 << 30;
 
 /// A link whose queue is shorter, in bytes, has room for more of a history or of a snapshot.
 pub const LINK_QUEUE_BYTES_ROOM: usize = 1 << 20;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
@@ -10,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use super::election::Election;
-use super::limits::{LEARNERS_MAX, QUORUM_BIND_PAUSE};
+use super::limits::{LEARNERS_MAX, LEARNERS_QUEUE_BYTES_MAX, QUORUM_BIND_PAUSE};
 use super::lobby::Lobby;
 use super::port::{Port, PortRules};
 use super::quorum_link::Link;
@@ -33,6 +34,8 @@ pub(super) struct Quorum {
     runtime: Handle,
     table: Mutex<Table>,
     port: Mutex<Option<Port>>,
+    /// Bytes that may wait on the link of one learner.
+    learner_queue_bytes_max: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
@@ -71,8 +74,17 @@ impl Quorum {
     ) -> Arc<Self> {
         let table = Table { members: settings.members.clone(), ..Table::default() };
         let rules = PortRules { name: "quorum", on_all_ips: settings.listens_on_all_ips, retry: QUORUM_BIND_PAUSE };
-        let runtime = Handle::current();
-        let quorum = Arc::new(Self { settings, inbox, snapshots, election, runtime, table: Mutex::new(table), port: Mutex::default() });
+        let (runtime, learner_queue_bytes_max) = (Handle::current(), Arc::new(AtomicUsize::new(settings.queue_bytes_max)));
+        let quorum = Arc::new(Self {
+            settings,
+            inbox,
+            snapshots,
+            election,
+            runtime,
+            table: Mutex::new(table),
+            port: Mutex::default(),
+            learner_queue_bytes_max,
+        });
         let (lobby, weak) = (Arc::new(Lobby::default()), Arc::downgrade(&quorum));
         let accept = Arc::new(move |stream: TcpStream, address: SocketAddr| {
             let Some(quorum) = weak.upgrade() else { return };
@@ -174,20 +186,38 @@ impl Quorum {
         table.learner_count += 1;
         let (link, rest) = make(id);
         table.learners.insert(id, Arc::clone(&link));
+        self.share_queues(&table);
         Some((link, rest))
+    }
+
+    /// What bounds the queue of every learner.
+    pub(super) fn learner_queue(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.learner_queue_bytes_max)
+    }
+
+    fn share_queues(&self, table: &Table) {
+        let share = LEARNERS_QUEUE_BYTES_MAX / table.learners.len().max(1);
+        self.learner_queue_bytes_max.store(share.min(self.settings.queue_bytes_max), Relaxed);
+    }
+
+    /// Takes a learner out.
+    fn remove_learner(&self, id: LinkId) -> Option<Arc<Link>> {
+        let mut table = self.table.lock();
+        let link = table.learners.remove(&id);
+        self.share_queues(&table);
+        link
     }
 
     /// Hangs up on a learner, behind what was sent to it.
     pub(super) fn close_learner(&self, id: LinkId) {
-        let link = self.table.lock().learners.remove(&id);
-        if let Some(link) = link {
+        if let Some(link) = self.remove_learner(id) {
             link.close_behind_queue();
         }
     }
 
     /// A learner's connection is over: the core is told, unless it was the core that hung up.
     pub(super) fn lost_learner(&self, id: LinkId) {
-        if self.table.lock().learners.remove(&id).is_some() {
+        if self.remove_learner(id).is_some() {
             self.inbox.submit(vec![Input::LearnerDisconnected(id)]);
         }
     }

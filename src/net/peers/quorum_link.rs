@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::Shutdown;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -42,7 +44,8 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) id: LinkId,
-    queue_bytes_max: usize,
+    /// Bytes that may wait, shared by links of a kind: it changes with their number.
+    queue_bytes_max: Arc<AtomicUsize>,
     writer: OwnedWriteHalf,
     wake: Notify,
     /// The queue has become short, or nothing will ever be sent again.
@@ -64,7 +67,7 @@ pub(super) struct Wanted {
 
 impl Link {
     /// A link, and the half that its task reads from.
-    pub(super) fn new(id: LinkId, stream: TcpStream, queue_bytes_max: usize) -> (Self, OwnedReadHalf) {
+    pub(super) fn new(id: LinkId, stream: TcpStream, queue_bytes_max: Arc<AtomicUsize>) -> (Self, OwnedReadHalf) {
         let (reader, writer) = stream.into_split();
         let state = State { phase: Phase::Open, output: Output::default(), behind: None, is_dirty: false, blocked: None, close_by: None };
         let link = Self { id, queue_bytes_max, writer, wake: Notify::new(), has_room: Notify::new(), state: Mutex::new(state) };
@@ -79,13 +82,9 @@ impl Link {
         }
         let State { output, behind, .. } = &mut *state;
         packet.encode(behind.as_mut().unwrap_or(output.queue()));
-        if state.queued_bytes() > self.queue_bytes_max {
-            tracing::warn!(
-                link = self.id.0,
-                bytes = state.queued_bytes(),
-                limit = self.queue_bytes_max,
-                "a link does not take what is sent"
-            );
+        let limit = self.queue_bytes_max.load(Relaxed);
+        if state.queued_bytes() > limit {
+            tracing::warn!(link = self.id.0, bytes = state.queued_bytes(), limit, "a link does not take what is sent");
             state.phase = Phase::Closed;
             drop(state);
             self.woken();

@@ -84,3 +84,36 @@ pub(super) fn election_addresses(addresses: &[MemberAddress]) -> Vec<HostPort> {
 pub(super) fn quorum_addresses(addresses: &[MemberAddress]) -> Vec<HostPort> {
     addresses.iter().map(|address| HostPort { host: address.host.clone(), port: address.quorum_port }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::parse_member;
+
+    #[test]
+    fn limits_in_ticks_become_ms_and_unset_ones_follow_others() {
+        let mut config = Settings::new(Path::new("/d"), 2181);
+        config.session.tick_time_ms = 2000;
+        (config.ensemble.init_limit_ticks, config.ensemble.sync_limit_ticks) = (10, 5);
+        let member = parse_member("a:1:2|[::1]:3:4").expect("well formed");
+        config.ensemble.members.servers.insert(ServerId(7), member);
+        let settings = PeerSettings::new(&config, ServerId(7));
+        assert_eq!(
+            (settings.handshake_timeout_ms, settings.leader_connect_timeout_ms, settings.silence_limit_ms),
+            (10_000, 20_000, 20_000)
+        );
+        assert_eq!((settings.connect_timeout_ms, settings.election_bind_attempts, settings.data_bytes_max), (5000, 3, 2 * 0xf_ffff));
+        let own = &settings.members[&ServerId(7)];
+        let texts = |addresses: Vec<HostPort>| addresses.iter().map(HostPort::to_string).collect::<Vec<_>>();
+        assert_eq!(
+            (texts(quorum_addresses(own)), texts(election_addresses(own))),
+            (vec!["a:1".into(), "[::1]:3".into()], vec!["a:2".into(), "[::1]:4".to_owned()])
+        );
+        config.peers.handshake_timeout_ms = Some(7);
+        config.peers.connect_to_leader_limit_ticks = Some(1);
+        let settings = PeerSettings::new(&config, ServerId(7));
+        assert_eq!((settings.handshake_timeout_ms, settings.leader_connect_timeout_ms), (7, 2000));
+    }
+}
