@@ -14,7 +14,7 @@ use paddock::zab::{Introduction, Notification, Packet, Rider, RiderKind, ServerS
 
 use crate::check::{create, multi, open_acl, set_data};
 use crate::requests::{OPS, small_tree};
-use crate::{log, snapshot};
+use crate::{log, snapshot, stream};
 
 /// One seed: target, name and bytes.
 pub type Seed = (&'static str, String, Vec<u8>);
@@ -38,6 +38,10 @@ pub fn seeds() -> Vec<Seed> {
     seeds.push(("log", "torn".to_owned(), [&[0], &file[..file.len() - 7]].concat()));
     seeds.push(("log", "padded".to_owned(), [&[0], file.as_slice(), &[0; 64]].concat()));
     seeds.extend(snapshots());
+    let stream = stream::sound();
+    seeds.push(("stream", "sound".to_owned(), [&[4], stream.as_slice()].concat()));
+    seeds.push(("stream", "packets".to_owned(), [&[255], stream.as_slice(), &[0, 0, 0, 10, 0, 0]].concat()));
+    seeds.push(("stream", "cut".to_owned(), [&[0], &stream[..stream.len() - 9]].concat()));
     seeds.extend(configs().into_iter().enumerate().map(|(index, text)| ("config", format!("{index}"), text)));
     seeds.extend(
         texts()

@@ -16,6 +16,7 @@ pub mod requests;
 pub mod restore;
 pub mod server;
 pub mod snapshot;
+pub mod stream;
 pub mod texts;
 pub mod txns;
 
@@ -23,12 +24,13 @@ pub mod txns;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("records", records::run),
     ("requests", requests::run),
     ("txns", txns::run),
     ("log", log::run),
     ("snapshot", snapshot::run),
+    ("stream", stream::run),
     ("config", config::run),
     ("texts", texts::run),
     ("peers", peers::run),
