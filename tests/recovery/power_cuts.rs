@@ -30,10 +30,10 @@ fn run(seed: u64, steps: u64, images_per_moment: u64) -> Counts {
 }
 
 fn report(what: &str, first_seed: u64, counts: Counts, started: Instant) {
-    let Counts { workloads, images, every_byte, every_sector, sampled, txns, starts, purged } = counts;
+    let Counts { workloads, images, every_byte, every_sector, sampled, txns, starts, purged, truncations } = counts;
     let seconds = started.elapsed().as_secs_f64();
     println!(
-        "{what}: seeds from {first_seed}, {workloads} workloads, {txns} txns, {starts} starts, {purged} files purged, {images} images, \
+        "{what}: seeds from {first_seed}, {workloads} workloads, {txns} txns, {starts} starts, {purged} files purged, {truncations} truncations, {images} images, \
          0 losses, {:.0} images/s; moments: {every_byte} with every byte, {every_sector} with every sector, {sampled} sampled",
         images as f64 / seconds
     );

@@ -10,7 +10,7 @@ use paddock::proto::op_code::OpCode;
 use paddock::replica::{Effects, Input, Now, Replica, ReplicaSettings, Request, Shared, View};
 use paddock::request::auth::AuthRules;
 use paddock::request::prepare::WriteRules;
-use paddock::server::persistence::{Journal, PersistenceSettings, SnapshotJob, Start, restore};
+use paddock::server::persistence::{Journal, PersistenceSettings, SnapshotJob, Start, Truncated, restore};
 use paddock::session::SessionCell;
 use paddock::storage::{Compression, Directories, FileSystem, StorageError, TxnLogOptions, purge};
 use paddock::tree::acl::{AclList, Identity};
@@ -272,6 +272,17 @@ impl Server {
     pub fn purge(&self) -> Result<usize, StorageError> {
         purge(self.fs.as_ref(), self.directories.snap_dir(), self.directories.log_dir(), 3, self.directories.files())
             .map(|removed| removed.len())
+    }
+
+    /// The history is truncated, as a leader demands of a follower; a snapshot at work is given up. False when that is refused. The server is
+    /// of no use then: its replica stands alone, and knows nothing of it.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn truncate(&mut self, to: Zxid) -> Result<bool, StorageError> {
+        self.snapshot = None;
+        let applied = self.shared.tree.read().last_zxid();
+        Ok(!matches!(self.journal.truncate(to, applied)?, Truncated::Refused(_)))
     }
 
     /// An orderly end.

@@ -30,6 +30,8 @@ pub struct Counts {
     pub starts: u64,
     /// Files purged.
     pub purged: u64,
+    /// Truncations.
+    pub truncations: u64,
 }
 
 impl Counts {
@@ -44,6 +46,7 @@ impl Counts {
             txns: self.txns + other.txns,
             starts: self.starts + other.starts,
             purged: self.purged + other.purged,
+            truncations: self.truncations + other.truncations,
         }
     }
 }
@@ -57,6 +60,8 @@ pub struct Workload {
     history: History,
     /// Up to here clients were told, or could read.
     acked: Zxid,
+    /// The history is being truncated to here: it may end here as well.
+    truncating: Option<Zxid>,
     images_per_moment: u64,
     /// How many times a recovery is itself cut short.
     depth: u32,
@@ -75,7 +80,7 @@ impl Workload {
         let sim = SimFileSystem::new();
         let counts = Counts { workloads: 1, ..Counts::default() };
         let (disk, history) = (Disk::from_image(&SimFileSystem::empty_image()), History::new());
-        Self { random, setup, sim, disk, history, acked: Zxid::ZERO, images_per_moment, depth: 1, counts }
+        Self { random, setup, sim, disk, history, acked: Zxid::ZERO, truncating: None, images_per_moment, depth: 1, counts }
     }
 
     fn fs(&self) -> Arc<dyn FileSystem> {
@@ -129,6 +134,7 @@ impl Workload {
             28 => server.rest().map_err(told)?,
             29 => server.pass(300, &mut self.history),
             30 => return self.restart(server),
+            _ if self.random.once_in(3) => return self.truncate(server),
             _ if self.random.once_in(2) => return self.power_cut(&server),
             _ => {}
         }
@@ -156,6 +162,24 @@ impl Workload {
         self.sim = SimFileSystem::from_image(&image);
         self.disk = Disk::from_image(&image);
         self.start(server.now())
+    }
+
+    /// A leader takes txns back that nobody else has.
+    fn truncate(&mut self, mut server: Server) -> Result<Server, Violation> {
+        let (now, to) = (server.now(), Zxid(self.random.below(self.acked.0 as u64 + 1) as i64));
+        self.truncating = Some(to);
+        let is_done = server.truncate(to).map_err(|error| format!("a disk without faults fails: {error}"))?;
+        self.absorb()?;
+        self.truncating = None;
+        if is_done {
+            self.counts.truncations += 1;
+            self.history.cut(to);
+            self.acked = to;
+            self.check_images()?;
+        }
+        self.sim.kill();
+        std::mem::forget(server);
+        self.start(now)
     }
 
     fn ack(&mut self, zxid: Zxid) -> Result<(), Violation> {
@@ -236,7 +260,7 @@ impl Workload {
 
     /// A recovered state is one that was, and not older than what was acknowledged.
     fn check(&self, last: Zxid, state: State) -> Result<(), Violation> {
-        if last < self.acked {
+        if last < self.acked && self.truncating != Some(last) {
             return Err(format!("lost: {} was acknowledged, {last} came back", self.acked));
         }
         match self.history.state(last) {
