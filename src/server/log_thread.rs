@@ -86,7 +86,7 @@ impl LogThread {
 
     /// No snapshot may be under way: it would come to stand above the target, or be of a history that is gone.
     fn truncate(&mut self, to: Zxid) -> Result<(), StorageError> {
-        let _paused = self.snapshots.pause();
+        let paused = self.snapshots.pause();
         let applied = self.node.shared.tree.read().last_zxid();
         if applied > to {
             // Two trees at once may be more than the memory holds.
@@ -101,13 +101,14 @@ impl LogThread {
         if let Some(state) = state {
             self.node.reload(state);
         }
+        drop(paused);
         self.tell(answer);
         Ok(())
     }
 
     /// As a truncation.
     fn install(&mut self, zxid: Zxid) -> Result<(), StorageError> {
-        let _paused = self.snapshots.pause();
+        let paused = self.snapshots.pause();
         let Some(received) = self.incoming.as_ref().and_then(|incoming| incoming.take(zxid)) else {
             tracing::error!(%zxid, "there is no such snapshot to be installed");
             self.tell(zab::Input::InstallationRefused(zxid));
@@ -121,6 +122,7 @@ impl LogThread {
         tracing::info!(%zxid, is_refused = matches!(answer, zab::Input::InstallationRefused(_)), "snapshot of the leader installed");
         self.node.reload(state);
         // It has no digest, and that of a Java leader is of no single zxid: one of our own replaces it as soon as this server serves.
+        drop(paused);
         self.snapshots.start(&self.node);
         self.tell(answer);
         Ok(())
