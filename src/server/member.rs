@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::ensemble::{Door, Ensemble};
 use super::incoming::Incoming;
 use super::node::Node;
-use super::persistence::PersistenceSettings;
+use super::persistence::{PersistenceSettings, Start};
 use super::snapshots::Snapshots;
 use super::start::StartError;
 use super::wake;
 use crate::config::{Members, Role, Settings};
-use crate::ids::{ServerId, Zxid};
+use crate::ids::ServerId;
 use crate::net::peers::{PeerSettings, Peers};
 use crate::replica::Input;
 use crate::storage::epoch_file::Epochs;
@@ -55,6 +55,11 @@ fn timing(settings: &Settings) -> Timing {
     }
 }
 
+/// How much of the history is kept in memory for learners.
+pub(super) fn kept_history(settings: &Settings) -> HistoryLimits {
+    HistoryLimits { delivered_count_max: settings.ensemble.commit_log_count as usize, ..HistoryLimits::default() }
+}
+
 /// What the core is told of the configuration.
 pub(super) fn zab_settings(settings: &Settings, seed: u64) -> zab::Settings {
     let ensemble = &settings.ensemble;
@@ -63,26 +68,42 @@ pub(super) fn zab_settings(settings: &Settings, seed: u64) -> zab::Settings {
         membership: membership(&ensemble.members),
         is_standalone: false,
         timing: timing(settings),
-        history: HistoryLimits { delivered_count_max: ensemble.commit_log_count as usize, ..HistoryLimits::default() },
+        history: kept_history(settings),
         reads_disk: ensemble.snapshot_size_factor.is_some(),
         forces_snapshot: ensemble.forces_snapshot,
         seed,
     }
 }
 
-/// What the core is told of the disk.
+/// What the core is told of the disk. A server that had a database, as its epochs say, and has none now may have acknowledged anything: it
+/// does not vote before it has one again, and neither does one that `may_begin` none (ZOOKEEPER-261).
 ///
 /// # Errors
 /// When the epoch files show that something was lost.
 pub(super) fn recovered(
     fs: &dyn FileSystem,
     directories: &Directories,
-    last_zxid: Zxid,
-    is_uninitialized: bool,
+    start: &mut Start,
+    may_begin: bool,
 ) -> Result<Recovered, StorageError> {
+    let last_zxid = start.recovered.last_zxid;
     let epochs = Epochs::read(fs, directories.snap_dir(), last_zxid)?;
     tracing::info!(accepted_epoch = ?epochs.accepted, current_epoch = ?epochs.current, %last_zxid, "epochs recovered");
-    Ok(Recovered { accepted_epoch: epochs.accepted, current_epoch: epochs.current, last_zxid, recent: Vec::new(), is_uninitialized })
+    let is_lost = start.is_empty() && epochs.has_history();
+    if is_lost {
+        tracing::error!(
+            accepted_epoch = ?epochs.accepted,
+            "this server had a database, but there is none: it takes a leader's, and does not vote before it has it. Only if no member of \
+             the ensemble has its data any more, remove acceptedEpoch and currentEpoch"
+        );
+    }
+    Ok(Recovered {
+        accepted_epoch: epochs.accepted,
+        current_epoch: epochs.current,
+        last_zxid,
+        recent: std::mem::take(&mut start.recent),
+        is_uninitialized: is_lost || (start.is_empty() && !may_begin),
+    })
 }
 
 /// Where snapshots of a leader arrive.
@@ -138,6 +159,32 @@ mod tests {
         let mut members = Members::default();
         lines.iter().for_each(|(key, value)| members.add(key, value, true).expect("a member line"));
         members
+    }
+
+    /// quorum-protocol.md §4, ZOOKEEPER-261: whoever lost what it may have acknowledged, or may not begin, has no vote.
+    #[test]
+    fn a_lost_database_has_no_vote() {
+        for (epochs, has_database, may_begin, is_uninitialized) in [
+            (None, false, true, false),
+            (None, false, false, true),
+            (Some("0"), false, true, false),
+            (Some("3"), false, true, true),
+            (Some("3"), true, true, false),
+        ] {
+            let dir = tempfile::tempdir().expect("a directory");
+            let fs: Arc<dyn FileSystem> = Arc::new(crate::storage::RealFileSystem);
+            let directories = Directories::open(&fs, dir.path(), dir.path(), true).expect("free");
+            if let Some(epoch) = epochs {
+                for name in ["acceptedEpoch", "currentEpoch"] {
+                    std::fs::write(directories.snap_dir().join(name), epoch).expect("writable");
+                }
+            }
+            let settings = crate::server::settings::persistence(&Settings::embedded_default(dir.path()));
+            let mut start = crate::server::persistence::restore(&fs, &directories, &settings, 1).expect("sound");
+            start.recovered.snapshot = has_database.then_some(crate::ids::Zxid::ZERO);
+            let found = recovered(fs.as_ref(), &directories, &mut start, may_begin).expect("sound");
+            assert_eq!(found.is_uninitialized, is_uninitialized, "{epochs:?}, {has_database}, {may_begin}");
+        }
     }
 
     #[test]

@@ -5,8 +5,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 pub use super::journal::{Journal, Truncated, Written};
-use super::restore::Target;
+use super::restore::{Keeping, Target};
 use crate::ids::{SessionId, Zxid};
 use crate::replica::{Restored, Shared};
 use crate::storage::{
@@ -16,6 +18,7 @@ use crate::tree::data_tree::DataTree;
 use crate::tree::digest::DIGEST_VERSION;
 use crate::tree::snapshot_walk::{SnapshotStart, WalkId, Walked};
 use crate::tree::stat::OwnerRules;
+use crate::zab::HistoryLimits;
 
 /// How the data is kept.
 #[derive(Clone, Debug)]
@@ -40,6 +43,8 @@ pub struct PersistenceSettings {
     pub digest_enabled: bool,
     /// Whether a log without a snapshot is replayed.
     pub trust_empty: bool,
+    /// How much of the end of the log a start keeps in memory, for learners.
+    pub kept: HistoryLimits,
 }
 
 /// What a start found.
@@ -52,6 +57,8 @@ pub struct Start {
     pub recovered: Recovered,
     /// How often a digest on disk did not match the tree.
     pub digest_mismatches: u64,
+    /// The newest txns of the log.
+    pub recent: Vec<(Zxid, Bytes)>,
 }
 
 impl Start {
@@ -89,11 +96,12 @@ pub fn restore(
     settings: &PersistenceSettings,
     seed: u64,
 ) -> Result<Start, StorageError> {
-    let mut target = target(settings, seed);
-    let recovered = recover(fs, &recovery_options(directories, settings), &mut target)?;
-    let digest_mismatches = target.0.digest_mismatches();
-    let (tree, sessions) = target.0.finish();
-    Ok(Start { tree, sessions, recovered, digest_mismatches })
+    let mut keeping = Keeping::new(target(settings, seed), settings.kept);
+    let recovered = recover(fs, &recovery_options(directories, settings), &mut keeping)?;
+    let (Target(restored), recent) = keeping.finish();
+    let digest_mismatches = restored.digest_mismatches();
+    let (tree, sessions) = restored.finish();
+    Ok(Start { tree, sessions, recovered, digest_mismatches, recent })
 }
 
 /// As long as it lives, changes of the tree leave their old form behind.

@@ -1,5 +1,6 @@
 //! From the configuration to what each room is told.
 
+use super::member;
 use super::persistence::PersistenceSettings;
 use crate::config::{DigestAlgorithm, Settings, SnapshotCompression};
 use crate::net::{DropSettings, NetSettings, ThrottleSettings};
@@ -10,7 +11,10 @@ use crate::request::prepare::WriteRules;
 use crate::storage::{Compression, TxnLogOptions};
 use crate::tree::stat::OwnerRules;
 use crate::tree::watch::WatchLimits;
+use crate::zab::HistoryLimits;
 
+/// A server alone has no learner.
+const NOTHING_KEPT: HistoryLimits = HistoryLimits { delivered_count_max: 0, delivered_bytes_max: 0 };
 /// Bytes of znodes that a snapshot copies while it keeps writes from being applied.
 pub(super) const SNAPSHOT_SLICE_BYTES: usize = 256 << 10;
 
@@ -72,6 +76,7 @@ pub(super) fn persistence(settings: &Settings) -> PersistenceSettings {
         owner_rules: owner_rules(settings),
         digest_enabled: storage.digest_enabled,
         trust_empty: storage.trust_empty_snapshot,
+        kept: if settings.ensemble.is_member { member::kept_history(settings) } else { NOTHING_KEPT },
     }
 }
 

@@ -138,3 +138,92 @@ impl Snapshots {
         job.finish().map(Some)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::clock::Clock;
+    use super::super::settings;
+    use super::*;
+    use crate::config::Settings;
+    use crate::replica::{Replica, Restored, Shared};
+    use crate::storage::RealFileSystem;
+    use crate::tree::stat::OwnerRules;
+
+    struct Rig {
+        dir: tempfile::TempDir,
+        node: Arc<Node>,
+        snapshots: Snapshots,
+    }
+
+    fn rig() -> Rig {
+        let dir = tempfile::tempdir().expect("a directory");
+        let configured = Settings::embedded_default(dir.path());
+        let fs: Arc<dyn FileSystem> = Arc::new(RealFileSystem);
+        let directories = Arc::new(Directories::open(&fs, dir.path(), dir.path(), true).expect("free"));
+        let (tree, sessions) = Restored::new(1, OwnerRules::default(), true).finish();
+        let (shared, clock) = (Arc::new(Shared::new(tree, 1)), Clock::new());
+        let replica = Replica::standalone(settings::replica(&configured, 1, 1), Arc::clone(&shared), &sessions, clock.now());
+        // The four predefined znodes are several slices.
+        let persistence = PersistenceSettings { slice_bytes: 1, ..settings::persistence(&configured) };
+        let snapshots = Snapshots::new(fs, directories, Arc::new(persistence));
+        Rig { dir, node: Node::new(replica, shared, clock), snapshots }
+    }
+
+    impl Rig {
+        fn names(&self) -> Vec<String> {
+            let names = RealFileSystem.list(&self.dir.path().join("version-2")).expect("there");
+            names.into_iter().filter(|name| name.contains("snapshot")).collect()
+        }
+
+        fn await_end(&self) {
+            let mut work = self.snapshots.work.lock();
+            while work.is_running {
+                self.snapshots.ended.wait(&mut work);
+            }
+        }
+    }
+
+    #[test]
+    fn a_snapshot_waits_until_what_is_applied_is_committed() {
+        let rig = rig();
+        rig.snapshots.start(&rig.node);
+        rig.await_end();
+        assert_eq!(rig.names(), [""; 0]);
+        rig.snapshots.allow(&rig.node);
+        rig.await_end();
+        assert_eq!(rig.names(), ["snapshot.0"], "the one that was wanted");
+        std::fs::remove_file(rig.dir.path().join("version-2/snapshot.0")).expect("removable");
+        rig.snapshots.forbid();
+        rig.snapshots.allow(&rig.node);
+        rig.await_end();
+        assert_eq!(rig.names(), [""; 0], "nothing was wanted meanwhile");
+    }
+
+    /// Whoever replaces the history waits for a snapshot under way, which gives up and leaves nothing behind.
+    #[test]
+    fn a_snapshot_under_way_is_given_up() {
+        let rig = rig();
+        rig.snapshots.allow(&rig.node);
+        let reading = rig.node.shared.tree.read();
+        // It cannot begin as long as somebody reads.
+        rig.snapshots.start(&rig.node);
+        let snapshots = rig.snapshots.clone();
+        let pausing = thread::spawn(move || snapshots.pause());
+        while !rig.snapshots.work.lock().is_cancelled {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert!(!pausing.is_finished());
+        drop(reading);
+        let paused = pausing.join().expect("no panic");
+        assert_eq!(rig.names(), [""; 0], "neither whole nor in part");
+        rig.snapshots.start(&rig.node);
+        rig.await_end();
+        assert_eq!(rig.names(), [""; 0], "none begins while it is paused");
+        drop(paused);
+        rig.snapshots.start(&rig.node);
+        rig.await_end();
+        assert_eq!(rig.names(), ["snapshot.0"]);
+    }
+}

@@ -72,14 +72,18 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let directories = Arc::new(directories);
     let seed = random_seed();
     let persistence = Arc::new(settings::persistence(&settings));
-    let start = persistence::restore(&fs, &directories, &persistence, seed)?;
-    let is_missing = start.is_empty() && !settings.storage.db_autocreate && !take_marker(&fs, &directories, &settings)?;
+    let mut start = persistence::restore(&fs, &directories, &persistence, seed)?;
+    let may_begin = !start.is_empty() || settings.storage.db_autocreate || take_marker(&fs, &directories, &settings)?;
     report_recovery(&start, &directories, started);
+    let found = match settings.ensemble.is_member {
+        true => Some(member::recovered(fs.as_ref(), &directories, &mut start, may_begin)?),
+        false => None,
+    };
+    let is_missing = found.as_ref().is_some_and(|found| found.is_uninitialized);
     let Start { tree, sessions, recovered, .. } = start;
     let (clock, shared) = (Clock::new(), Arc::new(Shared::new(tree, seed)));
     shared.watches.lock().set_limits(settings::watch_limits(&settings));
-    let replica = if settings.ensemble.is_member {
-        let found = member::recovered(fs.as_ref(), &directories, recovered.last_zxid, is_missing)?;
+    let replica = if let Some(found) = found {
         let ensemble = (member::zab_settings(&settings, seed), found);
         let server_id = member::server_id(&settings).0 as u8;
         Replica::member(settings::replica(&settings, server_id, seed), ensemble, Arc::clone(&shared), &sessions, clock.now())

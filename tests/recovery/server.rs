@@ -17,6 +17,7 @@ use paddock::tree::acl::{AclList, Identity};
 use paddock::tree::apply::Applied;
 use paddock::tree::watch::{EventType, Watcher};
 use paddock::zab;
+use paddock::zab::HistoryLimits;
 
 use super::history::{History, RULES, State};
 use super::random::{Random, write};
@@ -59,6 +60,7 @@ impl Setup {
             owner_rules: RULES,
             digest_enabled: true,
             trust_empty: false,
+            kept: HistoryLimits::default(),
         };
         Self { log_dir: DATA_DIR, persistence }
     }

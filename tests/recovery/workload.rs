@@ -227,6 +227,9 @@ impl Workload {
         }
         let state = State::of(&start.tree, start.sessions.iter().copied());
         self.check(start.recovered.last_zxid, state)?;
+        if start.recent.iter().rev().zip(0..).any(|(&(zxid, _), back)| zxid.0 != start.recovered.last_zxid.0 - back) {
+            return Err(format!("what is kept for learners is not the end of the history: {:?}", start.recent));
+        }
         if self.depth > 0 && self.random.once_in(64) {
             self.check_second_cut(image, &sim)?;
         }
