@@ -258,8 +258,8 @@ fn installations_survive_power_cuts() {
     for (seed, (compression, log_dir)) in PLACES.into_iter().enumerate() {
         let rest = rest(seed as u64 + 4, setup(compression, log_dir));
         let (bytes, (_, state)) = stream(seed as u64 + 7);
-        // Below everything, of the same name as one of ours, at the end, and of a later epoch.
-        for zxid in [1, rest.last.0 / 2, rest.last.0, 0x3_0000_0007] {
+        // Below everything, in the middle, between the newest snapshot and the end of the log, at the end, and of a later epoch.
+        for zxid in [1, rest.last.0 / 2, rest.last.0 - 1, rest.last.0, 0x3_0000_0007] {
             let mut check = Check::new(&rest, (Zxid(zxid), state));
             check.power_cuts(&Act::Install(Zxid(zxid), bytes.clone()), &format!("{compression:?} in {log_dir}, {zxid:#x} installed"));
             images += check.images.get();
