@@ -295,6 +295,25 @@ mod tests {
     }
 
     #[test]
+    fn every_part_of_a_multi_is_applied() {
+        let bodies = || {
+            let parts = [create("/m", "x", 0, 0, false, 1), create("/m/a", "y", 0, 0, false, 1), create("/m/b", "z", 0, 0, true, 2)];
+            parts.into_iter().map(|txn| (OpCode::CREATE, txn.body)).chain([(OpCode::DELETE, delete("/m/a", 0).body)])
+        };
+        let header = |type_| TxnHeader { client_id: 7, cxid: 1, zxid: 9, time: 5, type_ };
+        let mut one_by_one = DataTree::new(1, OwnerRules::default(), true);
+        for (op, body) in bodies() {
+            one_by_one.apply(&Txn { header: header(op.0), body, digest: None }, &mut ());
+        }
+        let mut at_once = DataTree::new(1, OwnerRules::default(), true);
+        let multi = Txn { header: header(14), body: Body::Multi(bodies().collect()), digest: None };
+        let Applied::Multi(parts) = at_once.apply(&multi, &mut ()) else { panic!("a multi has parts") };
+        assert_eq!((parts.len(), parts.last()), (4, Some(&Applied::Deleted)));
+        assert_eq!((at_once.node_count(), at_once.digest()), (one_by_one.node_count(), one_by_one.digest()));
+        assert!(at_once.find("/m/b").is_some() && at_once.find("/m/a").is_none());
+    }
+
+    #[test]
     fn a_failed_multi_changes_nothing() {
         let mut tree = DataTree::new(1, OwnerRules::default(), true);
         let before = tree.digest();
