@@ -491,6 +491,22 @@ mod tests {
         zab
     }
 
+    /// Server 2 lost the leader first, and said so: this server need not hear it again.
+    #[test]
+    fn a_vote_for_the_next_round_that_came_a_little_early_counts() {
+        for (later_ms, is_elected) in [(10, true), (1001, false)] {
+            let mut zab = promised();
+            let vote = Vote { leader: ServerId(2), zxid: Zxid(0), peer_epoch: Epoch(0) };
+            let notification = Notification { state: ServerState::Looking, vote, election_epoch: 2, version: 2, config: None };
+            zab.handle(Input::Notification { from: ServerId(2), notification }, 5, &mut Vec::new());
+            let mut outputs = Vec::new();
+            zab.handle(Input::PeerUnreachable(ServerId(3)), 5 + later_ms, &mut outputs);
+            zab.handle(Input::LeaderDisconnected(LinkId(1)), 5 + later_ms, &mut outputs);
+            let elected = RoleChange::Elected { state: ServerState::Following, leader: ServerId(2), took_ms: 0 };
+            assert_eq!(outputs.contains(&Output::Role(elected)), is_elected, "{later_ms} ms later");
+        }
+    }
+
     fn loses_leader(zab: &mut Zab, now_ms: i64) -> bool {
         let mut outputs = Vec::new();
         zab.handle(Input::Tick, now_ms, &mut outputs);

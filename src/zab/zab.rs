@@ -21,6 +21,10 @@ use super::output::{Output, Reason, RoleChange};
 use super::quorum::Membership;
 use crate::ids::{Epoch, ServerId, Zxid};
 
+/// A vote for a later round that came so long before this server lost its leader, ms, is of the election that begins now: whoever sent it
+/// had lost the leader a little earlier. An older one may be a vote of somebody who has found a leader since.
+const MISSED_MS: i64 = 1000;
+
 #[derive(Debug)]
 enum Role {
     /// Between two roles, until the disk is quiet and this time has come.
@@ -38,8 +42,9 @@ enum Role {
 pub struct Zab {
     core: Core,
     role: Role,
-    /// The newest notification of each participant that came while this server paused.
-    missed: BTreeMap<ServerId, Notification>,
+    /// The newest notification of each participant that came while this server paused, or for a later round while it had a role, with
+    /// the time.
+    missed: BTreeMap<ServerId, (i64, Notification)>,
 }
 
 impl Zab {
@@ -141,16 +146,18 @@ impl Zab {
             }
             Role::Pausing { .. } => {
                 if is_participant {
-                    self.missed.insert(from, notification);
+                    self.missed.insert(from, (now_ms, notification));
                 }
             }
             Role::Leading(_) | Role::Learning(_) => {
                 if asks {
                     outputs.push(Output::Notify { to: from, notification: core.settled_notification() });
                 }
-                if let Role::Learning(learner) = &self.role {
-                    return learner.notified(from, &notification, core);
+                let result = if let Role::Learning(learner) = &self.role { learner.notified(from, &notification, core) } else { Ok(()) };
+                if is_participant && notification.state == ServerState::Looking && notification.election_epoch > core.vote_round {
+                    self.missed.insert(from, (now_ms, notification));
                 }
+                return result;
             }
             Role::Stopped => {}
         }
@@ -171,7 +178,7 @@ impl Zab {
     fn look(&mut self, reason: Reason, now_ms: i64, outputs: &mut Vec<Output>) {
         self.leave(outputs);
         self.core.state = ServerState::Looking;
-        self.missed.clear();
+        self.missed.retain(|_, (came_ms, _)| now_ms - *came_ms <= MISSED_MS);
         let delay_ms = if self.core.is_participant() { 0 } else { self.core.timing.observer_delay_max_ms };
         let until_ms = now_ms + self.core.chance(delay_ms as u64 + 1) as i64;
         self.role = Role::Pausing { until_ms };
@@ -203,7 +210,7 @@ impl Zab {
         let (election, elected) = Election::begin(own_vote, now_ms, &mut self.core.booth(), outputs);
         self.role = Role::Looking(election);
         self.take_office(elected, now_ms, outputs);
-        for (from, notification) in std::mem::take(&mut self.missed) {
+        for (from, (_, notification)) in std::mem::take(&mut self.missed) {
             // What was missed cannot end a role that has only just begun.
             let _ = self.notification(from, notification, now_ms, outputs);
         }
