@@ -6,6 +6,8 @@ import time
 import zkwire
 
 PAUSE_SECONDS = 0.02
+# A session is dead by then.
+LONGEST_SECONDS = 30
 SESSION_EVERY = 25
 PATH = "/bystander"
 
@@ -32,7 +34,7 @@ def _serve_latencies(host, port, stop, answer):
             if client is None or len(took) % SESSION_EVERY == 0:
                 if client is not None:
                     client.close()
-                client = zkwire.Client(host, port, seconds=120)
+                client = zkwire.Client(host, port, seconds=LONGEST_SECONDS)
             client.set_data(PATH, b"x")
             client.get_data(PATH)
             took.append(time.monotonic() - began)
@@ -57,7 +59,7 @@ class Bystander:
         self.process = context.Process(target=_serve_latencies, args=arguments, daemon=True)
         self.process.start()
 
-    def result(self, seconds=150):
+    def result(self, seconds=LONGEST_SECONDS + 10):
         self.stop.set()
         took, failures = self.pipe.recv() if self.pipe.poll(seconds) else ([seconds], 1)
         self.process.kill()

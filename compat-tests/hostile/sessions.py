@@ -6,7 +6,12 @@ import zkwire
 from flood import frame
 from registry import attack, pick
 
-EXPIRY = {"tickTime": "500", "maxSessionTimeout": "1500"}
+EXPIRY = {"tickTime": "500", "maxSessionTimeout": "4000"}
+
+
+def creating(prefix, names):
+    ops = [(1, zkwire.create_body(f"{prefix}{index:06}", flags=zkwire.EPHEMERAL)) for index in names]
+    return frame(1, zkwire.MULTI, zkwire.multi_body(ops))
 
 
 def create_ephemerals(link, prefix, count):
@@ -14,8 +19,7 @@ def create_ephemerals(link, prefix, count):
     created = 0
     for start in range(0, count, 1000):
         names = range(start, min(count, start + 1000))
-        ops = [(1, zkwire.create_body(f"{prefix}{index:06}", flags=zkwire.EPHEMERAL)) for index in names]
-        flood.send(link, frame(1, zkwire.MULTI, zkwire.multi_body(ops)))
+        flood.send(link, creating(prefix, names))
         _, error, body = flood.reply_to(link, 1)
         if error != 0 or body[:4] == b"\xff\xff\xff\xff":
             break
@@ -58,7 +62,9 @@ def expiries(server):
         client.create("/e")
     links = flood.open_sessions(server, 500)
     for number, link in enumerate(links):
-        create_ephemerals(link, f"/e/{number:03}-", 100)
+        flood.send(link, creating(f"/e/{number:03}-", range(100)))
+    for link in links:
+        flood.reply_to(link, 1)
     began = time.monotonic()
     flood.close(links)
     with zkwire.Client(server.host, server.port, seconds=120) as client:
