@@ -144,7 +144,7 @@ def push(links, payload, seconds):
     taken = ended = 0
     deadline = time.monotonic() + seconds
     quiet_since = time.monotonic()
-    while left and time.monotonic() < deadline and time.monotonic() - quiet_since < 3:
+    while left and time.monotonic() < deadline and time.monotonic() - quiet_since < 1:
         for key, _ in selector.select(timeout=0.5):
             link = key.fileobj
             try:

@@ -33,7 +33,7 @@ def never_read(server, count, payload):
 def slow_readers(server):
     """Sessions that ask for 2,000 times a megabyte and read nothing."""
     create_big(server)
-    return never_read(server, pick(100, 400), b"".join(frame(xid, zkwire.GET_DATA, get_data("/big")) for xid in range(2000)))
+    return never_read(server, pick(60, 400), b"".join(frame(xid, zkwire.GET_DATA, get_data("/big")) for xid in range(2000)))
 
 
 @attack(bound=300, long_bound=500)
@@ -73,9 +73,9 @@ def fill(server, count, parent="/many"):
 
 @attack(bound=800)
 def giant_child_lists(server):
-    """300 sessions that ask ten times for the 300,000 children of a znode and read nothing."""
-    fill(server, 300_000)
-    return never_read(server, pick(200, 300), b"".join(frame(xid, zkwire.GET_CHILDREN, get_data("/many")) for xid in range(10)))
+    """Sessions that ask ten times for the 200,000 children of a znode and read nothing."""
+    fill(server, pick(200_000, 300_000))
+    return never_read(server, pick(150, 300), b"".join(frame(xid, zkwire.GET_CHILDREN, get_data("/many")) for xid in range(10)))
 
 
 @attack(bound=500)

@@ -42,7 +42,7 @@ def a_million_watches(server):
 def words_over_a_million_watches(server):
     """`wchp` and `wchc` from connections that read nothing, over a million watches."""
     link = watch_many(server, 1_000_000)
-    links = [flood.connect(server, receive_bytes=2048) for _ in range(pick(10, 50))]
+    links = [flood.connect(server, receive_bytes=2048) for _ in range(pick(6, 50))]
     for index, asker in enumerate(links):
         flood.send(asker, b"wchp" if index % 2 else b"wchc")
     flood.wait_until_steady(server)
