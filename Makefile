@@ -2,6 +2,7 @@
 # make run-ensemble  three servers as one ensemble on client ports 2181 to 2183 (FIRST_PORT), data in ./data-ensemble; Ctrl-C stops them
 # make test   the one gate: everything that has to hold
 # make kills  kills a server under load 300 times and checks every history (20 minutes)
+# make ensemble-chaos  ensembles of three and five servers under load and every fault for CHAOS_SECONDS (3600)
 # make soak   2,000 sessions with churn and faults for SOAK_SECONDS (1800): flat memory, nothing left
 # make hostile  what hostile clients do, larger than in the gate; HOSTILE=--table compares with the Java server
 # make fuzz   every fuzz target for FUZZ_SECONDS (900) under libFuzzer
@@ -20,7 +21,7 @@ SEEDS ?= 20000
 BENCH ?=
 SIDE_BY_SIDE ?=
 
-.PHONY: run run-ensemble test sim bench side-by-side power-cuts mistakes build format lint unit docs compat differential-long hostile kills soak fuzz fuzz-corpus fmt clean
+.PHONY: run run-ensemble test sim bench side-by-side power-cuts mistakes build format lint unit docs compat differential-long hostile kills ensemble-chaos soak fuzz fuzz-corpus fmt clean
 
 build:
 	$(CARGO) build --release --locked
@@ -62,6 +63,9 @@ KILLS ?= 300
 
 kills: build
 	compat-tests/chaos/run --kills $(KILLS)
+
+ensemble-chaos: build
+	compat-tests/chaos/ensemble
 
 soak: build
 	compat-tests/chaos/soak

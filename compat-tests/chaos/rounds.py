@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import deps
+import languages
 import stage
 import zkwire
 
@@ -23,12 +24,23 @@ SETTINGS = {"tickTime": "500", "snapCount": "400", "preAllocSize": "256", "autop
 PROPERTIES = ["zookeeper.extendedTypesEnabled=true"]
 
 
+def programs():
+    """What a round needs, built or installed."""
+    (tool,), environment = languages.go(HERE / "tool", "chaos")
+    (python, _), _ = languages.python(HERE.parent / "clients" / "python")
+    return {"tool": (tool, environment), "kazoo": python}
+
+
 class Broken(Exception):
     """A history that a correct server cannot have, or a client that did not end as it should."""
 
 
 class Round:
-    """The clients of one round. `watcher` runs the Java client's shell for persistent watches, where there is Java."""
+    """The clients of one round, busy on `families` groups of znodes. `watcher` runs the Java client's shell for persistent watches, where there is Java."""
+
+    families = FAMILIES
+    load_flags = ()
+    check_flags = ()
 
     def __init__(self, server, programs, folder, seed):
         self.server, self.seed, self.random = server, seed, random.Random(seed)
@@ -43,13 +55,13 @@ class Round:
 
     def begin(self):
         command = [self.tool, "load", "-servers", self.server.address, "-history", str(self.history), "-root", self.root,
-                   "-seed", str(self.seed), "-families", str(FAMILIES), "-timeout", f"{TIMEOUT_SECONDS}s"]
+                   "-seed", str(self.seed), "-families", str(self.families), "-timeout", f"{TIMEOUT_SECONDS}s", *self.load_flags]
         self.load = popen(command, self.folder / "load.log", stdout=subprocess.PIPE)
         gates = json.loads(self.load.stdout.readline() or '{"gates": []}')["gates"]
         if not gates:
             raise Broken(f"the load did not begin; see {self.folder / 'load.log'}")
-        address = ",".join(gates)
-        command = [self.python, str(HERE / "kazoo_load.py"), address, self.root, FAMILIES, self.seed, KAZOO_SESSIONS, TIMEOUT_SECONDS]
+        self.gates = address = ",".join(gates)
+        command = [self.python, str(HERE / "kazoo_load.py"), address, self.root, self.families, self.seed, KAZOO_SESSIONS, TIMEOUT_SECONDS]
         self.kazoo = popen([str(word) for word in command], self.folder / "kazoo.log")
         try:
             stage.need("java")
@@ -126,7 +138,7 @@ class Round:
 
     def check(self):
         """The summary of the history's check; raises Broken with the first violations and how to check again."""
-        command = [self.tool, "check", "-out", str(self.folder), str(self.history)]
+        command = [self.tool, "check", *self.check_flags, "-out", str(self.folder), str(self.history)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=CHECK_SECONDS)
         lines = done.stdout.splitlines()
         if done.returncode != 0:

@@ -6,18 +6,25 @@ The control port takes one command per line and answers one line, when the comma
     drop NAME      -> ok: the connections are reset, new ones go through
     cut NAME       -> ok: the connections are reset, new ones are reset, too
     freeze NAME    -> ok: not one more byte passes in either direction and nobody is told: a host that died
+    lose-up NAME   -> ok: the same for what goes to the server only
+    lose-down NAME -> ok: the same for what comes from the server only
+    slow NAME      -> ok: everything comes late, and not evenly: a link that loses packets
     heal NAME      -> ok: connections from before are reset, new ones go through
 """
 import asyncio
+import random
 import threading
 
 HOST = "127.0.0.1"
 CHUNK = 65536
 START_SECONDS = 10
+LATE_SECONDS = 0.15
+MODES = {"cut": "cut", "freeze": "frozen", "lose-up": "lose-up", "lose-down": "lose-down", "slow": "slow", "heal": "open"}
+RESETTING = ("drop", "cut", "heal")
 
 
 class Link:
-    """One listening port; mode is open, cut or frozen."""
+    """One listening port; mode is one of MODES' values."""
 
     def __init__(self, server):
         self.server = server
@@ -36,7 +43,7 @@ class Link:
         self.transports.add(writer.transport)
         try:
             if self.mode == "frozen":
-                await self.pump(reader, None)
+                await self.pump(reader, None, "up")
                 return
             upward_reader, upward = await asyncio.open_connection(*self.server)
             if writer.transport.is_closing():
@@ -44,21 +51,26 @@ class Link:
                 upward.transport.abort()
                 return
             self.transports.add(upward.transport)
-            await asyncio.gather(self.pump(reader, upward), self.pump(upward_reader, writer))
+            await asyncio.gather(self.pump(reader, upward, "up"), self.pump(upward_reader, writer, "down"))
         except OSError:
             # The server is away: for the client that is a connection that breaks.
             writer.transport.abort()
 
-    async def pump(self, reader, writer):
+    def loses(self, way):
+        return self.mode in ("frozen", f"lose-{way}")
+
+    async def pump(self, reader, writer, way):
         """Copies until the end; what comes while the link is frozen is lost, the end of the stream too."""
         try:
             while chunk := await reader.read(CHUNK):
-                if self.mode != "frozen" and writer is not None:
+                if self.mode == "slow":
+                    await asyncio.sleep(random.uniform(0, LATE_SECONDS))
+                if not self.loses(way) and writer is not None:
                     writer.write(chunk)
                     await writer.drain()
         except OSError:
             pass
-        if self.mode != "frozen" and writer is not None:
+        if not self.loses(way) and writer is not None:
             writer.close()
 
     def reset(self):
@@ -92,7 +104,7 @@ class Proxy:
         writer.close()
 
     async def obey(self, words):
-        if len(words) != 2 or words[0] not in ("open", "drop", "cut", "freeze", "heal"):
+        if len(words) != 2 or words[0] not in ("open", "drop", *MODES):
             return "error: COMMAND NAME expected"
         command, name = words
         if command == "open":
@@ -103,7 +115,7 @@ class Proxy:
         if name not in self.links:
             return f"error: no link {name}"
         link = self.links[name]
-        link.mode = {"drop": link.mode, "cut": "cut", "freeze": "frozen", "heal": "open"}[command]
-        if command != "freeze":
+        link.mode = MODES.get(command, link.mode)
+        if command in RESETTING:
             link.reset()
         return "ok"

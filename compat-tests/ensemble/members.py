@@ -14,14 +14,18 @@ class Ensemble:
     """`count` servers with the same server lines, each in a folder of its own."""
 
     def __init__(self, kind, folder, count=3, settings=None):
-        lines = {f"server.{sid}": f"{servers.HOST}:{servers.free_port()}:{servers.free_port()}" for sid in range(1, count + 1)}
-        common = {"tickTime": "500", "initLimit": "10", "syncLimit": "4", **(settings or {}), **lines}
+        self.ports = {sid: (servers.free_port(), servers.free_port()) for sid in range(1, count + 1)}
+        common = {"tickTime": "500", "initLimit": "10", "syncLimit": "4", **(settings or {})}
         self.servers = {}
-        for sid in range(1, count + 1):
-            server = Server(kind, folder / str(sid), settings=common)
+        for sid in self.ports:
+            server = Server(kind, folder / str(sid), settings={**common, **self.lines(sid)})
             server.data_dir.mkdir(parents=True, exist_ok=True)
             (server.data_dir / "myid").write_text(f"{sid}\n")
             self.servers[sid] = server
+
+    def lines(self, _sid):
+        """The server lines of one of them."""
+        return {f"server.{other}": f"{servers.HOST}:{quorum}:{election}" for other, (quorum, election) in self.ports.items()}
 
     def start(self):
         """Starts all of them, and waits until each serves."""

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // script makes a history by hand. Every frame comes a millisecond after the one before.
@@ -347,10 +348,16 @@ var watchRules = []verdict{
 }
 
 func TestPlantedFaults(t *testing.T) {
-	for _, expected := range slices.Concat(registers, orders, sessionRules, watchRules) {
+	judge(t, slices.Concat(registers, orders, sessionRules, watchRules), 0)
+}
+
+func TestPlantedFaultsOfEnsembles(t *testing.T) { judge(t, behind, 2*time.Second) }
+
+func judge(t *testing.T, verdicts []verdict, bound time.Duration) {
+	for _, expected := range verdicts {
 		s := begun()
 		expected.tell(s)
-		told, _ := examine(s.records, t.TempDir())
+		told, _ := examine(s.records, t.TempDir(), bound)
 		found, text := []string{}, ""
 		for _, violation := range told.violations {
 			found, text = append(found, violation.Rule), text+"\n"+violation.Rule+": "+violation.Text
@@ -381,7 +388,7 @@ func TestHistoryFileAndPicture(t *testing.T) {
 	if err != nil || len(records) != len(s.records) {
 		t.Fatalf("%d records of %d, error %v", len(records), len(s.records), err)
 	}
-	_, sum := examine(records, folder)
+	_, sum := examine(records, folder, 0)
 	if sum.Violations != 1 || sum.Acknowledged != 4 || sum.Operations != 5 {
 		t.Errorf("summary %+v", sum)
 	}

@@ -108,6 +108,9 @@ func checkFamilies(s *story, folder string) int {
 		}
 		homes[home] = append(homes[home], porcupine.Operation{Input: &step{ends: true, known: true}, Call: s.ends + 1, Return: forever})
 	}
+	if s.ensemble() {
+		byZxid(s, homes)
+	}
 	searchAll(s, homes, folder)
 	return len(homes)
 }
@@ -186,7 +189,7 @@ func deadlines(s *story) func(*operation) int64 {
 // endOf is the end of a session: by its own wish, or by expiry, which may come no sooner than its timeout after the last
 // request that the server is known to have heard; by the time the session is refused or all have ended it has come.
 func endOf(s *story, ended *session) porcupine.Operation {
-	end := porcupine.Operation{Call: min(ended.heard+ended.timeout, closeCall(s, ended)), Return: s.settled}
+	end := porcupine.Operation{Call: min(ended.heard+ended.timeout-s.bound, closeCall(s, ended)), Return: s.settled}
 	made := &step{gone: ended.id, haunts: true}
 	for _, closed := range ended.closes {
 		if closed.reply.Err == 0 {

@@ -220,6 +220,8 @@ func (y *yard) settle() {
 		}
 	}
 	y.tap.record(Record{Kind: kindNote, Text: noteSettled})
+	// Whoever answers the reads after this write has seen all that was before it.
+	must("mark", insist("mark", func() error { _, err := conn.Set(y.root, nil, -1); return err }))
 	y.readAll(conn)
 }
 

@@ -1,7 +1,8 @@
 // Chaos loads servers with real clients through a tap that writes down every frame, and checks such histories.
 //
 //	chaos load  -servers HOST:PORT,… -history FILE …   clients of go-zookeeper, and gates of the tap for others
-//	chaos check -out FOLDER FILE                       one line per violation, then a summary as JSON
+//	chaos check -out FOLDER FILE                       one line per violation, then a summary as JSON; -ensemble BOUND
+//	                                                   for the history of several servers
 //	chaos soak  -servers HOST:PORT,… …                 many sessions with churn; no history
 package main
 
@@ -36,23 +37,30 @@ type summary struct {
 	Sessions     int     `json:"sessions"`
 	Links        int     `json:"links"`
 	Families     int     `json:"families"`
+	Syncs        int     `json:"syncs"`   // answered
+	Stalest      float64 `json:"stalest"` // seconds by which a read was behind what had been acknowledged
 	Violations   int     `json:"violations"`
 	Seconds      float64 `json:"seconds"`
 }
 
-// examine runs all checks over a history.
-func examine(records []Record, folder string) (*story, summary) {
+// examine runs all checks over a history. `bound` is 0 for a single server; of an ensemble it is for how long a server may go on
+// with its clients after the others have left it behind.
+func examine(records []Record, folder string, bound time.Duration) (*story, summary) {
 	began := time.Now()
 	s := tell(records)
+	s.bound = bound.Nanoseconds()
 	checkZxids(s)
 	checkSessions(s)
 	checkSequences(s)
 	sum := summary{Operations: len(s.operations), Sessions: len(s.sessions), Links: len(s.order)}
+	sum.Stalest = seconds(checkStaleness(s))
 	sum.Events = checkWatches(s)
 	sum.Families = checkFamilies(s, folder)
 	for _, asked := range s.operations {
 		if asked.reply == nil {
 			sum.Unknown++
+		} else if asked.Name == "sync" {
+			sum.Syncs++
 		} else if writes[asked.Name] && asked.reply.Err == 0 {
 			sum.Acknowledged++
 		}
@@ -64,6 +72,7 @@ func examine(records []Record, folder string) (*story, summary) {
 func check(arguments []string) {
 	flags := flag.NewFlagSet("check", flag.ExitOnError)
 	folder := flags.String("out", ".", "folder for the pictures of what has no order")
+	bound := flags.Duration("ensemble", 0, "the history is that of several servers, and this is how long one may serve while it is cut off")
 	most := flags.Int("most", 20, "violations to print")
 	flags.Parse(arguments)
 	if flags.NArg() != 1 {
@@ -73,7 +82,7 @@ func check(arguments []string) {
 	if err != nil {
 		fatal("%v", err)
 	}
-	s, sum := examine(records, *folder)
+	s, sum := examine(records, *folder, *bound)
 	for _, found := range s.violations[:min(*most, len(s.violations))] {
 		fmt.Printf("violation %s: %s\n", found.Rule, found.Text)
 	}

@@ -100,6 +100,7 @@ type connection struct {
 	asked     int64 // the session that the client wants to resume, 0 for a new one
 	askedAt   int64
 	askedIn   int   // place of the handshake in the history
+	seen      int64 // the zxid that the client had seen by then
 	session   int64 // 0 until the server said yes
 	timeout   int64 // nanoseconds
 	requests  []*operation
@@ -140,7 +141,11 @@ type story struct {
 	settled    int64   // time of the note, or forever
 	restarts   []int64 // times of the notes
 	violations []Violation
+	bound      int64 // nanoseconds; 0: one server
 }
+
+// ensemble tells whether the history is that of several servers: reads may be behind then.
+func (s *story) ensemble() bool { return s.bound > 0 }
 
 func (s *story) violate(rule, format string, arguments ...any) {
 	s.violations = append(s.violations, Violation{rule, fmt.Sprintf(format, arguments...)})
@@ -176,7 +181,7 @@ func (s *story) take(link *connection, place int, record *Record) {
 	}
 	switch record.Kind {
 	case kindConnect:
-		link.asked, link.askedAt, link.askedIn = record.Session, record.At, place
+		link.asked, link.askedAt, link.askedIn, link.seen = record.Session, record.At, place, record.Zxid
 	case kindSession:
 		s.greet(link, record)
 	case kindRequest:

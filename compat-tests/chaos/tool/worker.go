@@ -43,6 +43,7 @@ var chances = []chance{
 	{12, (*worker).sequential},
 	{8, (*worker).removeMade},
 	{2, (*worker).sync},
+	{6, (*worker).fresh},
 }
 
 func (w *worker) run() {
@@ -174,6 +175,13 @@ func (w *worker) list(family string) {
 }
 
 func (w *worker) sync(family string) { w.conn.Sync(family) }
+
+// fresh reads what had been acknowledged to anybody before, over whatever server.
+func (w *worker) fresh(family string) {
+	if _, err := w.conn.Sync(family); err == nil {
+		w.get(family)
+	}
+}
 
 // multi does two to four operations on one family; half of them are likely to fail as a whole.
 func (w *worker) multi(family string) {

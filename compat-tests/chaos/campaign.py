@@ -1,0 +1,112 @@
+"""Rounds over an ensemble: load through any of its servers while faults befall them; then the history and the trees are checked."""
+import collections
+import json
+import shutil
+import time
+
+import zkwire
+from faults import Trouble
+from members import digests, sync
+from mesh import Mesh
+from rounds import HERE, PROPERTIES, SETTINGS, TIMEOUT_SECONDS, Round, popen
+
+# One that was cut off may serve for syncLimit ticks (2 s); the rest is for a machine that has much to do.
+BOUND_SECONDS = 3
+ROUND_SECONDS = 25
+DISK = "48m"
+SUMS = ("operations", "acknowledged", "unknown", "syncs", "events", "sessions", "links", "violations", "held", "locked_writes", "fenced")
+
+
+class EnsembleRound(Round):
+    # Nobody says when what has no answer is over, as the restart of a single server does: few of those have to be in one family.
+    families = 32
+    load_flags = ("-pause", "30ms")
+    check_flags = ("-ensemble", f"{BOUND_SECONDS}s")
+
+    def __init__(self, mesh, programs, folder, seed):
+        super().__init__(mesh, programs, folder, seed)
+        self.faults = Trouble(mesh, self.random, TIMEOUT_SECONDS)
+
+    def begin(self):
+        super().begin()
+        command = [self.python, str(HERE / "locks.py"), self.gates, self.root, str(self.seed), str(TIMEOUT_SECONDS)]
+        self.locks_log = self.folder / "locks.log"
+        self.locks = popen(command, self.locks_log)
+
+    def finish(self):
+        self.end("locks", self.locks)
+        self.locked = json.loads(self.locks_log.read_text().splitlines()[-1])
+        super().finish()
+
+    def abandon(self):
+        super().abandon()
+        if self.locks.poll() is None:
+            self.locks.kill()
+        self.locks.wait()
+
+    def same_trees(self):
+        """Every server has the same znodes, field by field, and the same digest wherever two tell of the same zxid."""
+        trees = {}
+        for sid in self.server.servers:
+            client = self.server.client(sid)
+            sync(client)
+            trees[sid] = zkwire.dump(client)
+            client.abandon()
+        first = trees.pop(1)
+        for sid, tree in trees.items():
+            lines = zkwire.differences(first, tree)
+            assert not lines, f"server 1 and server {sid}:\n" + "\n".join(lines)
+        for zxid, by_server in digests(self.server).items():
+            assert len(set(by_server.values())) == 1, f"digests at {zxid}: {by_server}"
+        return len(first)
+
+
+class Campaign:
+    """All rounds over one ensemble."""
+
+    def __init__(self, kind, programs, work, count, seed, disk=False):
+        self.programs, self.work, self.count, self.seed = programs, work, count, seed
+        self.sums, self.faults, self.stalest, self.rounds = collections.Counter(), collections.Counter(), 0.0, 0
+        settings = {**SETTINGS, **dict(item.removeprefix("zookeeper.").split("=") for item in PROPERTIES)} if kind == "paddock" else SETTINGS
+        self.mesh = Mesh(kind, work / f"ensemble-{count}", count, settings, DISK if disk else None)
+
+    def start(self):
+        self.mesh.start()
+
+    def round(self, seconds):
+        seed = self.seed + self.rounds
+        one = EnsembleRound(self.mesh, self.programs, self.work / f"ensemble-round-{seed}", seed)
+        one.begin()
+        try:
+            one.faults.run(seconds)
+            time.sleep(0.5)
+            one.finish()
+        finally:
+            self.faults += one.faults.counts
+            one.abandon()
+        found = one.check()
+        znodes = one.same_trees()
+        self.rounds += 1
+        self.sums.update({name: {**found, **one.locked}[name] for name in SUMS})
+        self.stalest = max(self.stalest, found["stalest"])
+        print(f"       seed {seed}: {one.faults.counts.total()} faults, {found['operations']} operations, {found['acknowledged']} writes "
+              f"acknowledged, {found['unknown']} without answer, stalest read {found['stalest']:.2f} s, {znodes} znodes on each; "
+              f"checked in {found['seconds']:.1f} s", flush=True)
+        shutil.rmtree(one.folder)
+
+    def rounds_for(self, judge, seconds):
+        """Rounds until the time is over or one fails."""
+        deadline = time.monotonic() + seconds
+        while not judge.failed and (left := deadline - time.monotonic()) > ROUND_SECONDS / 2:
+            judge.case(f"{self.count} servers under load and faults, seed {self.seed + self.rounds}", self.round, min(ROUND_SECONDS, left))
+
+    def end(self):
+        for server in self.mesh.servers.values():
+            if server.running():
+                server.kill()
+        self.mesh.unmount()
+
+    def report(self):
+        kinds = ", ".join(f"{count} × {kind}" for kind, count in sorted(self.faults.items()))
+        return (f"{self.count} servers, {self.rounds} rounds: " + ", ".join(f"{self.sums[name]} {name}" for name in SUMS) +
+                f", stalest read {self.stalest:.2f} s\n       faults: {self.faults.total()} ({kinds})")

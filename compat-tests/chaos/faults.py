@@ -1,0 +1,168 @@
+"""What happens to the servers of an ensemble: each fault begins, and gives back how it ends."""
+import collections
+import errno
+import os
+import shutil
+import signal
+import time
+
+from members import wait_for
+from servers import ServerError
+
+SERVE_SECONDS = 40
+BALLAST_BYTES = 1 << 16
+
+
+class Trouble:
+    """Random faults on a mesh of servers; `counts` says how many of each kind there were.
+
+    Sessions live for `timeout` seconds: some faults are longer than that.
+    """
+
+    def __init__(self, mesh, random, timeout):
+        self.mesh, self.random, self.timeout = mesh, random, timeout
+        self.counts = collections.Counter()
+        self.kinds = [(8, self.kill), (6, self.stop_process), (2, self.terminate), (3, self.isolate), (2, self.split), (3, self.one_way),
+                      (2, self.slow), (1, self.wipe)]
+        if mesh.mounted:
+            self.kinds.append((2, self.fill_disk))
+
+    def run(self, seconds):
+        """Faults for so long; at the end all servers serve again."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.once()
+        self.recovered()
+
+    def once(self):
+        """One fault, sometimes a second one on another server meanwhile; sometimes the next comes before all have recovered."""
+        time.sleep(self.random.uniform(0.1, 0.8))
+        modes = self.mesh.modes()
+        leader = next((sid for sid, mode in modes.items() if mode == "leader"), None)
+        others = [sid for sid in self.mesh.servers if sid != leader]
+        self.random.shuffle(others)
+        victims = [leader, *others] if leader and self.random.random() < 0.5 else [*others, *([leader] if leader else [])]
+        ends = [self.begin(victims[0], leader)]
+        if self.random.random() < 0.25:
+            time.sleep(self.random.uniform(0, 1))
+            ends.append(self.begin(victims[1], leader, second=True))
+        for end in ends:
+            end()
+        if self.random.random() < 0.6:
+            self.recovered()
+
+    def begin(self, victim, leader, second=False):
+        kinds = [(weight, kind) for weight, kind in self.kinds if not second or kind not in (self.wipe, self.fill_disk)]
+        (_, kind), = self.random.choices(kinds, [weight for weight, _ in kinds])
+        return kind(victim, "leader" if victim == leader else "follower")
+
+    def recovered(self):
+        """Nobody has ended who was not told to, and all serve."""
+        for sid, server in self.mesh.servers.items():
+            if not server.running():
+                raise ServerError(f"server {sid} has ended by itself with {server.process.returncode}\n{server.log_tail()}")
+        wait_for(lambda: len(self.mesh.modes()) == len(self.mesh.servers), "every server to serve", SERVE_SECONDS)
+
+    def a_while(self):
+        """Mostly short; now and then longer than a session lives."""
+        if self.random.random() < 0.3:
+            time.sleep(self.timeout * self.random.uniform(1.05, 1.6))
+        else:
+            time.sleep(self.random.uniform(0.05, 1.8))
+
+    def kill(self, sid, role):
+        self.counts[f"kill of a {role}"] += 1
+        server = self.mesh.servers[sid]
+        server.kill()
+        return lambda: (time.sleep(self.random.uniform(0, 1.5)), server.launch())
+
+    def terminate(self, sid, role):
+        self.counts[f"end of a {role}"] += 1
+        server = self.mesh.servers[sid]
+        code = server.stop()
+        if code not in (0, 143, -signal.SIGTERM):
+            raise ServerError(f"server {sid} ended with {code}\n{server.log_tail()}")
+        return lambda: (time.sleep(self.random.uniform(0, 1)), server.launch())
+
+    def stop_process(self, sid, role):
+        self.counts[f"stop of a {role}"] += 1
+        pid = self.mesh.servers[sid].pid
+        os.kill(pid, signal.SIGSTOP)
+
+        def end():
+            self.a_while()
+            os.kill(pid, signal.SIGCONT)
+        return end
+
+    def isolate(self, sid, role):
+        """Nobody reaches this one, either at once or without being told."""
+        self.counts[f"isolation of a {role}"] += 1
+        command = self.random.choice(("cut", "freeze"))
+        for other in self.mesh.servers:
+            if other != sid:
+                self.mesh.part(command, sid, other)
+        return self.healing()
+
+    def split(self, sid, _role):
+        """Two groups that do not reach each other; which of them is a quorum is left to chance."""
+        self.counts["split"] += 1
+        others = [other for other in self.mesh.servers if other != sid]
+        group = {sid, *self.random.sample(others, self.random.randrange(len(others)))}
+        for one in group:
+            for other in self.mesh.servers:
+                if other not in group:
+                    self.mesh.part("freeze", one, other)
+        return self.healing()
+
+    def one_way(self, sid, role):
+        """What this one sends is lost, or what is sent to it, with one of the others or with all."""
+        self.counts[f"one-way loss at a {role}"] += 1
+        others = [other for other in self.mesh.servers if other != sid]
+        sends = self.random.random() < 0.5
+        for other in self.random.sample(others, self.random.choice((1, len(others)))):
+            self.mesh.lose(*((sid, other) if sends else (other, sid)))
+        return self.healing()
+
+    def slow(self, sid, role):
+        self.counts[f"slow links of a {role}"] += 1
+        for other in self.mesh.servers:
+            if other != sid:
+                self.mesh.part("slow", sid, other)
+        return self.healing()
+
+    def healing(self):
+        return lambda: (self.a_while(), self.mesh.heal())
+
+    def wipe(self, _sid, _role):
+        """All data of one follower is gone. Only while all others are well: what was acknowledged may be on few more disks."""
+        self.recovered()
+        leader = self.mesh.leader()
+        most = len(self.mesh.servers) - 1
+        wait_for(lambda: self.mesh.numbers(leader).get("zk_synced_followers") == str(most), "all followers to be in step", SERVE_SECONDS)
+        self.counts["data lost by a follower"] += 1
+        server = self.mesh.servers[self.random.choice([sid for sid in self.mesh.servers if sid != leader])]
+        server.kill()
+        shutil.rmtree(server.data_dir / "version-2")
+        server.launch()
+        self.recovered()
+        return lambda: None
+
+    def fill_disk(self, _sid, _role):
+        """The file system of the first server is full, and it may end; later there is room again."""
+        self.counts["full disk"] += 1
+        server, ballast = self.mesh.servers[1], self.mesh.mounted / "ballast"
+        with open(ballast, "wb", buffering=0) as file:
+            try:
+                while file.write(bytes(BALLAST_BYTES)) == BALLAST_BYTES:
+                    pass
+            except OSError as full:
+                if full.errno != errno.ENOSPC:
+                    raise
+
+        def end():
+            self.a_while()
+            ballast.unlink()
+            if not server.running():
+                self.counts["end on a full disk"] += 1
+                server.launch()
+        return end

@@ -1,0 +1,59 @@
+package main
+
+// behind are histories of several servers, of which one may be two seconds behind.
+var behind = []verdict{
+	{"a read from the past", "", func(s *script) {
+		s.set(1, "/r/f/a", "b", 5, of(4, 5, 1))
+		s.get(2, "/r/f/a", false, 4, "x", of(4, 4, 0))
+	}},
+	{"a read from the past beyond the bound", "stale", func(s *script) {
+		s.set(1, "/r/f/a", "b", 5, of(4, 5, 1))
+		s.wait(2100)
+		s.get(2, "/r/f/a", false, 4, "x", of(4, 4, 0))
+	}},
+	{"a read that is not the state at its zxid", "linearizability", func(s *script) {
+		s.set(1, "/r/f/a", "b", 5, of(4, 5, 1))
+		s.get(2, "/r/f/a", false, 5, "x", of(4, 4, 0))
+	}},
+	{"a sync that is behind", "real-time", func(s *script) {
+		s.set(1, "/r/f/a", "b", 5, of(4, 5, 1))
+		s.do(2, Op{Name: "sync", Path: "/r/f"}, 4, nil)
+	}},
+	{"a write without an answer is seen after one with an answer", "", func(s *script) {
+		s.ask(1, setting("/r/f/a", "b"))
+		s.lose(1)
+		s.create(2, "/r/f/b", 0, 6, "/r/f/b")
+		s.get(2, "/r/f/a", false, 6, "b", of(4, 5, 1))
+	}},
+	{"a session forgets on another server what it saw", "zxid-order", func(s *script) {
+		s.set(1, "/r/f/a", "b", 5, of(4, 5, 1))
+		s.lose(1)
+		s.add(Record{Kind: kindConnect, Link: 3, Session: one, Timeout: 4000, Zxid: 5})
+		s.add(Record{Kind: kindSession, Link: 3, Session: one, Timeout: 4000})
+		s.get(3, "/r/f/a", false, 4, "x", of(4, 4, 0))
+	}},
+	{"an acknowledged write is lost with the leader", "linearizability", func(s *script) {
+		s.set(1, "/r/f/a", "b", 5, of(4, 5, 1))
+		s.get(2, "/r/f/a", false, 0x100000001, "x", of(4, 4, 0))
+	}},
+	{"a write on a leader of the past", "real-time zxid-order", func(s *script) {
+		s.create(1, "/r/g", 0, 0x100000001, "/r/g")
+		s.create(2, "/r/h", 0, 5, "/r/h")
+		s.do(2, Op{Name: "sync", Path: "/"}, 4, nil)
+	}},
+	{"an ephemeral stays for ever", "linearizability", func(s *script) {
+		s.create(1, "/r/f/e", flagEphemeral, 5, "/r/f/e")
+		s.wait(9000)
+		s.note(noteSettled)
+		s.do(2, setting("/r", ""), 6, nil)
+		s.get(2, "/r/f/e", false, 6, "x", owned(of(5, 5, 0), one))
+	}},
+	{"an ephemeral is gone although its session lives", "linearizability", func(s *script) {
+		s.create(1, "/r/f/e", flagEphemeral, 5, "/r/f/e")
+		s.lose(1)
+		s.greet(3, one, one)
+		s.fail(3, Op{Name: "getData", Path: "/r/f/e"}, 6, errNoNode)
+		s.wait(3000)
+		s.do(3, Op{Name: "sync", Path: "/"}, 6, nil)
+	}},
+}
