@@ -100,10 +100,23 @@ fn decode_one<'a>(op: OpCode, reader: &mut Reader<'a>) -> Result<Write<'a>, Writ
 }
 
 /// The ops up to the header that says done. Java gathers them first and checks them then; any doubt fails the whole request.
+/// A read at the beginning fails it too, but only after what stands behind it was read.
 fn decode_multi<'a>(reader: &mut Reader<'a>) -> Result<Write<'a>, WriteError> {
     let mut ops = Vec::new();
+    let mut first_read = None;
     loop {
         let header = records::MultiHeader::decode(reader)?;
+        if matches!(OpCode(header.type_), OpCode::GET_DATA | OpCode::GET_CHILDREN) && ops.is_empty() && !header.done {
+            records::GetDataRequest::decode(reader)?;
+            first_read = Some(header.type_);
+            continue;
+        }
+        if let Some(read) = first_read {
+            if !header.done {
+                normal_create(decode_one(OpCode(header.type_), reader)?)?;
+            }
+            return Err(WriteError::NotInMulti(read));
+        }
         if header.done {
             return if ops.iter().any(Write::lacks_path) { Err(WriteError::NullPath) } else { Ok(Write::Multi(ops)) };
         }
@@ -185,6 +198,20 @@ mod tests {
         for flags in [5, 6, 7, -1] {
             assert_eq!(decode(OpCode::MULTI, &multi(1, &create(flags))), Err(WriteError::Flags(flags)));
         }
+    }
+
+    /// Java makes each op before it sees that it does not fit to the first one.
+    #[test]
+    fn a_null_acl_behind_a_read_comes_before_the_mixture() {
+        let read = records::GetDataRequest { path: Some("/a".into()), watch: false };
+        let behind_read = |acl| {
+            let mut body = records::MultiHeader { type_: 4, done: false, err: -1 }.to_vec();
+            read.encode(&mut body);
+            body.extend(multi(1, &records::CreateRequest { path: Some("/a".into()), data: None, acl, flags: 1 }));
+            decode(OpCode::MULTI, &body).map(|_| ())
+        };
+        assert_eq!(behind_read(None), Err(WriteError::NullAcl));
+        assert_eq!(behind_read(Some(vec![])), Err(WriteError::NotInMulti(4)));
     }
 
     #[test]
