@@ -19,6 +19,10 @@ pub trait Inbox: Send + Sync {
     /// Takes a batch. May run the replica at once, on the caller's thread: the caller holds no lock.
     fn submit(&self, inputs: Vec<Input>);
 
+    /// Whether this server knows by the time `now_ms` that it may answer reads. It finds out when it does not: a process that was
+    /// stopped may have been left behind by its ensemble, and connections may be closed then. The caller holds no lock.
+    fn is_current(&self, now_ms: i64) -> bool;
+
     /// The answer to an allowed word; what it refuses is an answer too. `argument` is what `stmk` sets.
     fn four_letter_word(&self, word: Word, argument: Option<[u8; 8]>) -> Vec<u8>;
 

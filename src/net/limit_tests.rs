@@ -32,9 +32,14 @@ use crate::tree::stat::OwnerRules;
 struct Stuck {
     table: Arc<ConnectionTable>,
     writes: Mutex<usize>,
+    is_behind: Mutex<bool>,
 }
 
 impl Inbox for Stuck {
+    fn is_current(&self, _: i64) -> bool {
+        !*self.is_behind.lock()
+    }
+
     fn submit(&self, inputs: Vec<Input>) {
         for input in inputs {
             match input {
@@ -80,6 +85,7 @@ fn settings() -> NetSettings {
 }
 
 struct Bench {
+    inbox: Arc<Stuck>,
     runtime: Runtime,
     context: Arc<Context>,
     peers: Vec<TcpStream>,
@@ -90,9 +96,10 @@ impl Bench {
         let tree = DataTree::new(1, OwnerRules::default(), true);
         let inbox = Arc::new(Stuck::default());
         let (table, stats) = (Arc::clone(&inbox.table), Arc::new(ServerStats::default()));
-        let context = Context::new(Arc::new(Shared::new(tree, 1)), inbox, table, stats, settings, Instant::now());
+        let shared = Arc::new(Shared::new(tree, 1));
+        let context = Context::new(shared, Arc::<Stuck>::clone(&inbox), table, stats, settings, Instant::now());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
-        Self { runtime, context: Arc::new(context), peers: Vec::new() }
+        Self { inbox, runtime, context: Arc::new(context), peers: Vec::new() }
     }
 
     /// A connection that nobody reads; `None` when there are too many.
@@ -293,4 +300,17 @@ fn what_may_take_long_has_a_turn_of_its_own_and_waits_for_no_write() {
     let frames = [frame(OpCode::SET_DATA, 4), frame(OpCode::EXISTS, 4), frame(OpCode::GET_EPHEMERALS, 4)].concat();
     assert_eq!(connection.handle(&frames), 32);
     assert!(connection.state.lock().is_paused, "not before the write");
+}
+
+#[test]
+fn a_server_that_may_have_been_left_behind_answers_no_read() {
+    let mut bench = Bench::new(settings());
+    let connection = bench.session();
+    let read = frame(OpCode::EXISTS, 4);
+    *bench.inbox.is_behind.lock() = true;
+    assert_eq!(connection.handle(&read), 0, "the process was stopped");
+    assert!(std::mem::take(&mut connection.state.lock().has_more), "it asks again");
+    assert_eq!(connection.handle(&frame(OpCode::SET_DATA, 4)), 16, "the leader decides about writes");
+    *bench.inbox.is_behind.lock() = false;
+    assert_eq!(connection.handle(&read), read.len());
 }

@@ -173,6 +173,10 @@ impl Connection {
     fn handle_requests(self: &Arc<Self>, bytes: &[u8]) -> usize {
         let reads = self.has_read(bytes);
         let now_ms = self.context.now_ms();
+        if reads && !self.context.inbox.is_current(now_ms) {
+            self.state.lock().has_more = true;
+            return 0;
+        }
         let tree = reads.then(|| self.context.shared.tree.read());
         let kept = Kept { bytes, frame_bytes_max: self.context.settings.frame_bytes_max, copy: None };
         let mut turn = Turn { now_ms, kept, tree, permit: None, inputs: Vec::new(), received: 0, done: Done::default() };

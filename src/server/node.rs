@@ -104,10 +104,20 @@ impl Node {
         }
     }
 
+    /// Whether the core knows the time; tells it if not, which may end its role and close connections. The caller holds no lock.
+    pub(super) fn is_current(&self, now_ms: i64) -> bool {
+        let Some(ensemble) = self.ensemble.get() else { return true };
+        if !ensemble.wake.is_late(now_ms) {
+            return true;
+        }
+        self.submit(vec![Input::Zab(zab::Input::Tick)]);
+        !ensemble.wake.is_late(now_ms)
+    }
+
     fn run_turns(&self, replica: &mut Replica) -> Vec<Arc<Connection>> {
         let mut touched = Vec::new();
         loop {
-            let inputs = std::mem::take(&mut *self.inbox.lock());
+            let mut inputs = std::mem::take(&mut *self.inbox.lock());
             if inputs.is_empty() {
                 if let Some(ensemble) = self.ensemble.get() {
                     ensemble.wake.set(replica.wake_ms());
@@ -115,6 +125,10 @@ impl Node {
                 return touched;
             }
             let now = self.clock.now();
+            if self.ensemble.get().is_some_and(|ensemble| ensemble.wake.is_late(now.monotonic_ms)) {
+                // What waited in the sockets of a process that was stopped is not from now.
+                inputs.insert(0, Input::Zab(zab::Input::Tick));
+            }
             let count = inputs.len();
             let mut execute = Execute::new(self, now.monotonic_ms);
             replica.handle(now, inputs, &mut execute);

@@ -14,6 +14,9 @@ use crate::zab;
 /// Nothing waits for the time.
 const NEVER: i64 = i64::MAX;
 
+/// When the core is due for longer than this, ms, it may be long: the process was stopped, and the ensemble may have gone on without it.
+const LATE_MS: i64 = 100;
+
 /// The time at which the core is due, ms of the monotonic clock.
 pub(super) struct Wake {
     at_ms: AtomicI64,
@@ -35,6 +38,11 @@ impl Wake {
             self.changed.notify_one();
         }
     }
+
+    /// Whether the core should have been told the time before.
+    pub(super) fn is_late(&self, now_ms: i64) -> bool {
+        now_ms > self.at_ms.load(Ordering::Acquire).saturating_add(LATE_MS)
+    }
 }
 
 /// Gives the core its ticks, for ever.
@@ -49,5 +57,21 @@ pub(super) async fn run(node: Arc<Node>) {
             continue;
         }
         let _ = timeout(Duration::from_millis(wait_ms as u64), ensemble.wake.changed.notified()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_core_that_was_not_told_the_time_is_late() {
+        let wake = Wake::default();
+        assert!(!wake.is_late(i64::MAX), "nothing waits for the time");
+        wake.set(Some(1000));
+        assert!(!wake.is_late(1000 + LATE_MS));
+        assert!(wake.is_late(1001 + LATE_MS));
+        wake.set(Some(5000));
+        assert!(!wake.is_late(1001 + LATE_MS));
     }
 }

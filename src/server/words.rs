@@ -115,6 +115,10 @@ fn ensemble_lines(ensemble: &EnsembleSettings) -> String {
 }
 
 impl Inbox for Words {
+    fn is_current(&self, now_ms: i64) -> bool {
+        self.node.is_current(now_ms)
+    }
+
     fn submit(&self, inputs: Vec<Input>) {
         self.node.submit(inputs);
     }
