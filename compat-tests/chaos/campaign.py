@@ -9,6 +9,7 @@ from faults import Trouble
 from members import digests, sync
 from mesh import Mesh
 from rounds import HERE, PROPERTIES, SETTINGS, TIMEOUT_SECONDS, Round, popen
+from waking import wakes
 
 # One that was cut off may serve for syncLimit ticks (2 s); the rest is for a machine that has much to do.
 BOUND_SECONDS = 3
@@ -99,6 +100,12 @@ class Campaign:
         deadline = time.monotonic() + seconds
         while not judge.failed and (left := deadline - time.monotonic()) > ROUND_SECONDS / 2:
             judge.case(f"{self.count} servers under load and faults, seed {self.seed + self.rounds}", self.round, min(ROUND_SECONDS, left))
+
+    def wakings(self, judge, *roles):
+        """Servers that were stopped wake while old requests wait for them."""
+        for role in roles:
+            if not judge.failed:
+                judge.case(f"a {role} that was stopped wakes and answers nothing from before", wakes, self.mesh, role)
 
     def end(self):
         for server in self.mesh.servers.values():
