@@ -8,6 +8,10 @@ use crate::zab::{RoleChange, ServerState};
 impl Replica {
     /// Everything delivered before the change is applied.
     pub(super) fn role_changed(&mut self, change: RoleChange, now: Now) {
+        if matches!(change, RoleChange::Serving { .. }) {
+            // Everything that a leader's snapshot may hold is applied.
+            self.shared.tree.write().set_fuzzy(false);
+        }
         match change {
             RoleChange::Serving { state: ServerState::Leading, .. } => {
                 self.overlay.reset(self.shared.tree.read().digest());

@@ -38,6 +38,8 @@ pub struct DataTree {
     digest: u64,
     digest_enabled: bool,
     digest_log: VecDeque<(Zxid, u64)>,
+    /// It may hold effects of txns that are still to be applied: its digest is of no zxid.
+    is_fuzzy: bool,
     last_zxid: Zxid,
     rules: OwnerRules,
 }
@@ -99,6 +101,7 @@ impl DataTree {
             digest: 0,
             digest_enabled,
             digest_log: VecDeque::new(),
+            is_fuzzy: false,
             last_zxid: Zxid::ZERO,
             rules,
         };
@@ -180,6 +183,19 @@ impl DataTree {
     pub(super) fn parent_of(&self, path: &str) -> Option<NodeId> {
         let (parent, name) = path::split(path)?;
         if name.is_empty() || parent == "/" { None } else { self.store.find(parent) }
+    }
+
+    /// Says whether it may hold effects of txns that are still to be applied, as an image does that a server took while it went on.
+    pub fn set_fuzzy(&mut self, is_fuzzy: bool) {
+        self.is_fuzzy = is_fuzzy;
+    }
+
+    /// Compares its digest with the one that the leader computed for the txn applied last. False when they must be the same and are not: a
+    /// fuzzy tree is exact from the first txn on at which they are.
+    pub fn agrees_with(&mut self, digest: u64) -> bool {
+        let is_same = self.digest == digest;
+        self.is_fuzzy &= !is_same;
+        is_same || self.is_fuzzy
     }
 
     /// Called before a node changes or goes, so that a snapshot under way keeps its old form.
