@@ -156,7 +156,7 @@ impl Election {
         }
         let strangers = table.by_sid.values().filter(|peer| !peer.state.lock().is_member()).count();
         if strangers >= STRANGERS_MAX {
-            tracing::info!(%sid, limit = STRANGERS_MAX, "too many servers outside the configuration on the election port: closing");
+            tracing::debug!(%sid, limit = STRANGERS_MAX, "too many servers outside the configuration on the election port: closing");
             return None;
         }
         let peer = Arc::new(Peer::new(sid, Vec::new()));

@@ -4,11 +4,15 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
 
 use super::limits::LOBBY_CONNECTIONS_MAX;
+
+/// It is said no more often that there is no place left.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// Those who wait, the oldest first.
 #[derive(Debug, Default)]
@@ -21,6 +25,8 @@ struct Waiting {
     /// With the handle of the task, once it runs.
     guests: VecDeque<(u64, Option<AbortHandle>)>,
     next: u64,
+    /// When it was last said that there is no place left.
+    told: Option<Instant>,
 }
 
 /// A place. Given back when it is dropped.
@@ -40,7 +46,6 @@ impl Lobby {
     pub(super) fn admit<F: Future<Output = ()> + Send + 'static>(self: &Arc<Self>, task: impl FnOnce(Place) -> F) {
         let (number, oldest) = self.enter();
         if let Some(oldest) = oldest {
-            tracing::info!(limit = LOBBY_CONNECTIONS_MAX, "too many connections of servers that say nothing: closing the oldest");
             oldest.abort();
         }
         // Not under the lock: a runtime that is shutting down drops the task, and so the place, at once.
@@ -57,6 +62,11 @@ impl Lobby {
         waiting.next += 1;
         waiting.guests.push_back((number, None));
         let oldest = if waiting.guests.len() > LOBBY_CONNECTIONS_MAX { waiting.guests.pop_front() } else { None };
+        // Whoever floods the port does not flood the log.
+        if oldest.is_some() && waiting.told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+            waiting.told = Some(Instant::now());
+            tracing::info!(limit = LOBBY_CONNECTIONS_MAX, "too many connections of servers that say nothing: closing the oldest");
+        }
         (number, oldest.and_then(|(_, task)| task))
     }
 }
