@@ -155,9 +155,10 @@ impl Replica {
     ) -> Self {
         let mut outputs = Vec::new();
         let zab = Zab::start(ensemble, recovered, now.monotonic_ms, &mut outputs);
-        let mut replica = Self::new(settings, zab, Role::Idle, shared, sessions, now);
+        let mut replica = Self::new(settings, zab, Role::Idle, Arc::clone(&shared), sessions, now);
         replica.sessions.leave_office();
         replica.outputs = outputs;
+        replica.put_config(&mut shared.tree.write(), now);
         replica
     }
 
@@ -189,10 +190,19 @@ impl Replica {
 
     /// The state that the disk holds after a truncation or the installation of a snapshot, before the input that says so. No client is
     /// served then. Each session has its whole timeout from now.
-    pub fn reload(&mut self, (tree, sessions): (DataTree, Vec<(SessionId, i32)>), now: Now) {
+    pub fn reload(&mut self, (mut tree, sessions): (DataTree, Vec<(SessionId, i32)>), now: Now) {
         self.overlay.reset(tree.digest());
         self.sessions.reload(&sessions, now.monotonic_ms);
+        self.put_config(&mut tree, now);
         *self.shared.tree.write() = tree;
+    }
+
+    /// Each member of an ensemble shows the configuration that it goes by.
+    fn put_config(&self, tree: &mut DataTree, now: Now) {
+        let config = self.zab.membership().committed();
+        if !config.text.is_empty() {
+            tree.put_config(&config.text, Zxid(config.version), now.wall_ms);
+        }
     }
 
     // Views.

@@ -253,3 +253,13 @@ fn an_observer_serves_and_does_not_count() {
     assert_eq!(pump.told(3, 1), [Told::Done(1), Told::Synced(2, Some("/o".to_owned()))]);
     pump.agree();
 }
+
+#[test]
+fn every_member_shows_the_configuration() {
+    let pump = Pump::serving(3, 0);
+    for node in &pump.nodes {
+        let tree = node.shared.tree.read();
+        let id = tree.find("/zookeeper/config").expect("it is predefined");
+        assert_eq!(tree.data(id), Some(b"version=0".as_slice()));
+    }
+}

@@ -115,6 +115,15 @@ impl DataTree {
         self.insert(parent, &NewNode { path, data: Some(b""), acl, stat, in_digest: !path::is_excluded_from_digest(path) });
     }
 
+    /// Puts the text of the configuration into `/zookeeper/config`, as every member does for itself (`ZKDatabase.initConfigInZKDatabase`).
+    /// `version` is that of the configuration. The znode counts in no digest.
+    pub fn put_config(&mut self, text: &[u8], version: Zxid, time_ms: i64) {
+        self.ensure_config_node();
+        if let Some(id) = self.find(path::CONFIG) {
+            self.set_data(id, path::CONFIG, Some(text), -1, version, time_ms);
+        }
+    }
+
     /// Adds `/zookeeper/config` where a snapshot of an old server lacks it (`ZKDatabase.initConfigInZKDatabase`).
     pub fn ensure_config_node(&mut self) {
         if self.store.find(path::CONFIG).is_some() || self.store.find(path::ZOOKEEPER).is_none() {
