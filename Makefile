@@ -7,6 +7,7 @@
 # make hostile  what hostile clients do, larger than in the gate; HOSTILE=--table compares with the Java server
 # make fuzz   every fuzz target for FUZZ_SECONDS (900) under libFuzzer
 # make sim    SEEDS (20,000) fresh seeds of the simulation of ensembles of ordering cores
+# make sim-replicas  the same for complete replicas with clients, REPLICA_SEEDS (1,000)
 # make power-cuts  builds a million images of what a power cut could leave, and recovers each
 # make mistakes    makes deliberate mistakes in a copy of the tree: the tests must catch each
 # make bench  criterion benches of the hot rooms; BENCH="--bench tree look-up" runs some of them
@@ -18,10 +19,11 @@ PADDOCK = target/release/paddock
 # Images in each of the three power-cut tests of the long target.
 POWER_CUT_IMAGES ?= 400000
 SEEDS ?= 20000
+REPLICA_SEEDS ?= 1000
 BENCH ?=
 SIDE_BY_SIDE ?=
 
-.PHONY: run run-ensemble test sim bench side-by-side power-cuts mistakes build format lint unit docs compat differential-long hostile kills ensemble-chaos soak fuzz fuzz-corpus fmt clean
+.PHONY: run run-ensemble test sim sim-replicas bench side-by-side power-cuts mistakes build format lint unit docs compat differential-long hostile kills ensemble-chaos soak fuzz fuzz-corpus fmt clean
 
 build:
 	$(CARGO) build --release --locked
@@ -78,6 +80,9 @@ fuzz-corpus:
 
 sim:
 	SIM_SEEDS=$(SEEDS) $(CARGO) test --release --locked --test sim -- --nocapture
+
+sim-replicas:
+	REPLICA_SEEDS=$(REPLICA_SEEDS) $(CARGO) test --release --locked --test replicas -- --nocapture
 
 power-cuts:
 	POWER_CUT_IMAGES=$(POWER_CUT_IMAGES) $(CARGO) test --release --locked --test recovery power_cuts -- --nocapture
