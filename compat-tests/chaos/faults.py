@@ -24,6 +24,8 @@ class Trouble:
         self.counts = collections.Counter()
         self.kinds = [(8, self.kill), (6, self.stop_process), (2, self.terminate), (3, self.isolate), (2, self.split), (3, self.one_way),
                       (2, self.slow), (1, self.wipe)]
+        # These befall the leader first, however short the time is.
+        self.due = [self.kill, self.stop_process, self.isolate]
         if mesh.mounted:
             self.kinds.append((2, self.fill_disk))
 
@@ -41,7 +43,7 @@ class Trouble:
         leader = next((sid for sid, mode in modes.items() if mode == "leader"), None)
         others = [sid for sid in self.mesh.servers if sid != leader]
         self.random.shuffle(others)
-        victims = [leader, *others] if leader and self.random.random() < 0.5 else [*others, *([leader] if leader else [])]
+        victims = [leader, *others] if leader and (self.due or self.random.random() < 0.5) else [*others, *([leader] if leader else [])]
         ends = [self.begin(victims[0], leader)]
         if self.random.random() < 0.25:
             time.sleep(self.random.uniform(0, 1))
@@ -53,6 +55,8 @@ class Trouble:
 
     def begin(self, victim, leader, second=False):
         kinds = [(weight, kind) for weight, kind in self.kinds if not second or kind not in (self.wipe, self.fill_disk)]
+        if self.due and not second:
+            return self.due.pop(0)(victim, "leader" if victim == leader else "follower")
         (_, kind), = self.random.choices(kinds, [weight for weight, _ in kinds])
         return kind(victim, "leader" if victim == leader else "follower")
 
