@@ -52,6 +52,8 @@ class EnsembleRound(Round):
             client = self.server.client(sid)
             sync(client)
             trees[sid] = zkwire.dump(client)
+            # Each server shows the addresses that it has been given: its own ways through the mesh.
+            del trees[sid]["/zookeeper/config"]
             client.abandon()
         first = trees.pop(1)
         for sid, tree in trees.items():
