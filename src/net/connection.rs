@@ -277,6 +277,10 @@ impl Connection {
     /// A write is done at `now_ms` of the monotonic clock: queues its reply, then answers the reads that waited behind it.
     pub fn complete_write(&self, view: &mut View<'_>, xid: i32, applied: &Applied<'_>, now_ms: i64, done: &mut Done) {
         let mut state = self.state.lock();
+        // A connection that was closed in the middle says nothing more: what it left unanswered came before this.
+        if state.phase == Phase::Closed {
+            return;
+        }
         let Some(Pending::Write { op, received_ms, closes, bytes, is_large }) = state.pending.pop_front() else { return };
         if is_large {
             self.context.end_large(bytes);

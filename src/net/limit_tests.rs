@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use super::connection::{Connection, Phase};
 use super::context::{Context, Inbox, NetSettings};
 use super::holdings::FREE_BYTES;
-use super::stats::ServerStats;
+use super::stats::{Done, ServerStats};
 use super::table::ConnectionTable;
 use crate::admin::Word;
 use crate::ids::SessionId;
@@ -20,12 +20,14 @@ use crate::proto::limits::{
     OUTSTANDING_REQUESTS_PER_CONNECTION_MAX,
 };
 use crate::proto::op_code::OpCode;
-use crate::replica::{Input, Shared};
+use crate::replica::{Input, Shared, View};
 use crate::request::auth::AuthRules;
 use crate::session::SessionCell;
 use crate::tree::acl::AclList;
+use crate::tree::apply::Applied;
 use crate::tree::data_tree::DataTree;
 use crate::tree::stat::OwnerRules;
+use crate::tree::watch::WatchAccess;
 
 /// Opens every session, and never does a write.
 #[derive(Default)]
@@ -313,4 +315,17 @@ fn a_server_that_may_have_been_left_behind_answers_no_read() {
     assert_eq!(connection.handle(&frame(OpCode::SET_DATA, 4)), 16, "the leader decides about writes");
     *bench.inbox.is_behind.lock() = false;
     assert_eq!(connection.handle(&read), read.len());
+}
+
+/// A server that closes the connection of a session that moved away must not answer what stood behind the write that it refused.
+#[test]
+fn a_closed_connection_answers_nothing_more() {
+    let mut bench = Bench::new(settings());
+    let connection = bench.session();
+    assert_eq!(connection.handle(&frame(OpCode::SET_DATA, 4).repeat(2)), 32);
+    connection.close();
+    let tree = bench.context.shared.tree.read();
+    let mut view = View { tree: &tree, watches: WatchAccess::Free(&bench.context.shared.watches) };
+    connection.complete_write(&mut view, 2, &Applied::Checked, 0, &mut Done::default());
+    assert_eq!(connection.state.lock().output.len(), 0);
 }
