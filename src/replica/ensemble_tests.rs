@@ -173,6 +173,8 @@ fn a_session_moves_and_its_old_connection_ends() {
     pump.resume(from, 4, session.id(), 5000);
     pump.request(leader, 3, 4, OpCode::CREATE, create("/old", 0));
     assert!(pump.nodes[leader].outside.closed.contains(&connection(3)), "it moved on");
+    pump.request(leader, 3, 5, OpCode::SYNC, sync("/"));
+    assert_eq!(pump.told(leader, 3).len(), 1, "a sync is for the server that the session speaks through");
     assert_eq!((pump.has("/old"), pump.has("/new"), pump.has("/newest")), (vec![false; 3], vec![true; 3], vec![true; 3]));
     pump.agree();
 }

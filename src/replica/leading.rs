@@ -29,6 +29,12 @@ impl Replica {
     /// A write or a sync of an own client.
     pub(super) fn lead(&mut self, tree: &DataTree, now: Now, request: &Request, effects: &mut impl Effects) {
         let (connection, xid) = (request.connection, request.xid);
+        let is_close = request.op == OpCode::CLOSE_SESSION;
+        if !is_close && !request.session.is_owned_by(Owner::Here) {
+            // The client speaks through another server: this connection is an old one.
+            effects.close(connection);
+            return;
+        }
         if request.op == OpCode::SYNC {
             match SyncRequest::decode(&mut Reader::new(&request.body)) {
                 Ok(sync) => self.sync(connection, xid, sync.path.map(Into::into), now),
@@ -46,13 +52,7 @@ impl Replica {
             }
         };
         let session = request.session.id();
-        let is_close = request.op == OpCode::CLOSE_SESSION;
         if is_close && request.session.is_closing() && self.sessions.get(session).is_none() {
-            return;
-        }
-        if !is_close && !request.session.is_owned_by(Owner::Here) {
-            // The client speaks through another server: this connection is an old one.
-            effects.close(connection);
             return;
         }
         let checked = match write {
@@ -71,6 +71,26 @@ impl Replica {
 
     // Proposals. Only a leader that can propose comes here.
 
+    /// The next txn is made by this: a request of so many bytes, of whoever has these identities.
+    fn prepare<'a>(
+        &'a mut self,
+        tree: &'a DataTree,
+        now: Now,
+        session: SessionId,
+        (identities, request_bytes): (&'a [Identity], usize),
+    ) -> Prepare<'a> {
+        Prepare {
+            tree,
+            overlay: &mut self.overlay,
+            rules: &self.rules,
+            zxid: self.zab.next_zxid(),
+            time_ms: now.wall_ms,
+            session,
+            identities,
+            acl_bytes_left: acl_bytes_max(request_bytes),
+        }
+    }
+
     pub(super) fn propose_write(
         &mut self,
         tree: &DataTree,
@@ -80,16 +100,7 @@ impl Replica {
         write: Write<'_>,
         origin: Origin,
     ) {
-        let mut prepare = Prepare {
-            tree,
-            overlay: &mut self.overlay,
-            rules: &self.rules,
-            zxid: self.zab.next_zxid(),
-            time_ms: now.wall_ms,
-            session,
-            identities,
-            acl_bytes_left: acl_bytes_max(request_bytes),
-        };
+        let mut prepare = self.prepare(tree, now, session, (identities, request_bytes));
         match prepare.write(write) {
             Ok((kind, body)) => self.propose(tree, now, (session, cxid), kind, &body, origin),
             Err(error) => self.propose_error(now, (session, cxid), error, origin),
@@ -226,16 +237,7 @@ impl Replica {
         if !self.zab.can_propose() {
             return;
         }
-        let mut prepare = Prepare {
-            tree,
-            overlay: &mut self.overlay,
-            rules: &self.rules,
-            zxid: self.zab.next_zxid(),
-            time_ms: now.wall_ms,
-            session: SessionId::NONE,
-            identities: &[],
-            acl_bytes_left: acl_bytes_max(0),
-        };
+        let mut prepare = self.prepare(tree, now, SessionId::NONE, (&[], 0));
         // Gone, used again or refilled meanwhile: the next sweep looks again.
         if let Ok((kind, body)) = prepare.delete_container(path) {
             self.propose(tree, now, (SessionId::NONE, 0), kind, &body, Origin::Server);
