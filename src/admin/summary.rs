@@ -97,23 +97,27 @@ impl Batch {
     }
 }
 
-/// Values of one thread that come in runs of equals, as latencies in milliseconds do.
+/// Values of one thread that come in runs of equals, as latencies in milliseconds do. A single run allocates nothing.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-pub struct Runs(Vec<(i64, u64)>);
+pub struct Runs {
+    /// The run under way: the value, and how many times.
+    last: (i64, u64),
+    before: Vec<(i64, u64)>,
+}
 
 impl Runs {
-    /// Adds the same value so many times.
-    pub fn record(&mut self, value: i64, count: u64) {
-        match self.0.last_mut() {
-            Some((last, times)) if *last == value => *times += count,
-            _ if count > 0 => self.0.push((value, count)),
-            _ => {}
+    /// Adds a value.
+    pub fn record(&mut self, value: i64) {
+        if self.last.1 > 0 && self.last.0 != value {
+            self.before.push(self.last);
+            self.last.1 = 0;
         }
+        self.last = (value, self.last.1 + 1);
     }
 
     /// Each run: the value, and how many times.
     pub fn all(&self) -> impl Iterator<Item = (i64, u64)> + '_ {
-        self.0.iter().copied()
+        self.before.iter().copied().chain((self.last.1 > 0).then_some(self.last))
     }
 }
 
@@ -350,6 +354,14 @@ mod tests {
         let summary = PercentileSummary::default();
         assert_eq!(summary.values(), Values { average: 0.0, min: 0, max: 0, count: 0, sum: 0 });
         assert_eq!(summary.percentiles(), Percentiles::default());
+    }
+
+    #[test]
+    fn equal_values_in_a_row_are_one_run() {
+        let mut runs = Runs::default();
+        assert_eq!(runs.all().count(), 0);
+        [3, 3, 0, 3].into_iter().for_each(|value| runs.record(value));
+        assert_eq!(runs.all().collect::<Vec<_>>(), [(3, 2), (0, 1), (3, 1)]);
     }
 
     #[test]

@@ -47,12 +47,12 @@ impl Done {
     /// A write took this long.
     pub(super) fn count_write(&mut self, latency_ms: i64) {
         self.writes += 1;
-        self.write_latency.record(latency_ms, 1);
+        self.write_latency.record(latency_ms);
     }
 
     /// A read took this long.
     pub(super) fn count_read(&mut self, latency_ms: i64) {
-        self.read_latency.record(latency_ms, 1);
+        self.read_latency.record(latency_ms);
     }
 
     /// A reply of so many bytes was queued, the four of its length included.

@@ -92,7 +92,8 @@ fn may_take_long(frame: &[u8], tree: &DataTree) -> bool {
     match op {
         OpCode::GET_ALL_CHILDREN_NUMBER | OpCode::GET_EPHEMERALS | OpCode::MULTI_READ => true,
         OpCode::SET_WATCHES | OpCode::SET_WATCHES2 => body.len() > QUICK_SET_WATCHES_BYTES_MAX,
-        OpCode::GET_CHILDREN | OpCode::GET_CHILDREN2 => {
+        // The usual tree has no such list, and a request is looked up once.
+        OpCode::GET_CHILDREN | OpCode::GET_CHILDREN2 if tree.most_children() > CHILDREN_PER_QUICK_LIST_MAX => {
             let path = Option::<Cow<'_, str>>::decode(&mut Reader::new(body)).ok().flatten();
             path.and_then(|path| tree.find(&path)).is_some_and(|id| tree.child_count(id) > CHILDREN_PER_QUICK_LIST_MAX)
         }

@@ -120,10 +120,10 @@ impl Ensemble {
     }
 
     /// Carries out what is not for the disk.
-    pub(super) fn carry_out(&self, node: &Arc<Node>, output: &Output) {
+    pub(super) fn carry_out(&self, node: &Node, output: &Output) {
         let Some(peers) = self.peers.get() else { return };
         match output {
-            Output::ReadHistory { link, after } => self.read_history(node, peers, *link, *after),
+            Output::ReadHistory { link, after } => self.read_history(node.handle(), peers, *link, *after),
             Output::StreamSnapshot(link) => {
                 if let Some(snapshot) = self.frozen.lock().remove(link) {
                     peers.stream_snapshot(*link, Box::new(snapshot));
@@ -131,15 +131,15 @@ impl Ensemble {
             }
             Output::CloseLearner(link, _) => drop(self.frozen.lock().remove(link)),
             Output::CloseQuorumPort => self.frozen.lock().clear(),
-            Output::Role(change) => self.role_changed(node, *change),
+            Output::Role(change) => self.role_changed(&node.handle(), *change),
             _ => {}
         }
         peers.carry_out(output);
     }
 
     /// Reads the log when the learner's queue has room, on a thread that may block.
-    fn read_history(&self, node: &Arc<Node>, peers: &Arc<Peers>, link: LinkId, after: crate::ids::Zxid) {
-        let (node, peers, history) = (Arc::clone(node), Arc::clone(peers), self.history.clone());
+    fn read_history(&self, node: Arc<Node>, peers: &Arc<Peers>, link: LinkId, after: crate::ids::Zxid) {
+        let (peers, history) = (Arc::clone(peers), self.history.clone());
         self.runtime.spawn(async move {
             peers.room(link).await;
             let read = tokio::task::spawn_blocking(move || history.and_then(|history| history.lock().read(after)));

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::MutexGuard;
 
 use super::command::Command;
 use super::node::Node;
 use crate::ids::{ConnectionId, Zxid};
-use crate::net::{Connection, Direction, Done, Namespaces};
+use crate::net::{Connection, Done, Namespaces};
 use crate::replica::{Effects, View};
 use crate::request::read::encode_event;
 use crate::session::SessionCell;
@@ -26,7 +27,7 @@ pub(super) struct Execute<'a> {
     opened: Vec<(ConnectionId, Arc<SessionCell>)>,
     now_ms: i64,
     done: Done,
-    written: Namespaces,
+    written: MutexGuard<'a, Namespaces>,
 }
 
 impl<'a> Execute<'a> {
@@ -41,7 +42,7 @@ impl<'a> Execute<'a> {
             opened: Vec::new(),
             now_ms,
             done: Done::default(),
-            written: Namespaces::new(Direction::Write),
+            written: node.written.lock(),
         }
     }
 
@@ -92,7 +93,7 @@ impl Effects for Execute<'_> {
     }
 
     fn carry_out(&mut self, output: Output) {
-        let (Some(ensemble), Some(node)) = (self.node.ensemble.get(), self.node.handle()) else {
+        let Some(ensemble) = self.node.ensemble.get() else {
             unreachable!("a server without an ensemble has nobody to talk to: {output:?}");
         };
         let output = match Command::from_output(output) {
@@ -105,7 +106,7 @@ impl Effects for Execute<'_> {
                 if let Output::Role(RoleChange::Looking { .. } | RoleChange::Stopped) = other {
                     self.let_clients_go();
                 }
-                ensemble.carry_out(&node, &other);
+                ensemble.carry_out(self.node, &other);
             }
         }
     }

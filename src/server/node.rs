@@ -12,7 +12,7 @@ use super::learner_snapshot::LearnerSnapshot;
 use super::persistence::{State, Walk};
 use super::settings::SNAPSHOT_SLICE_BYTES;
 use crate::ids::SessionId;
-use crate::net::{Connection, ConnectionTable, ServerStats};
+use crate::net::{Connection, ConnectionTable, Direction, Namespaces, ServerStats};
 use crate::replica::{Input, Replica, Shared};
 use crate::tree::snapshot_walk::SnapshotStart;
 use crate::zab::{self, LearnerCounts, LinkId};
@@ -54,6 +54,8 @@ pub(super) struct Node {
     pub(super) clock: Clock,
     pub(super) log: Mutex<LogQueue>,
     pub(super) log_wakes: Condvar,
+    /// What turns write where. Whoever runs one holds it.
+    pub(super) written: Mutex<Namespaces>,
     /// Set on a member of an ensemble, before its first turn.
     pub(super) ensemble: OnceLock<Ensemble>,
     own: Weak<Self>,
@@ -70,14 +72,15 @@ impl Node {
             clock,
             log: Mutex::default(),
             log_wakes: Condvar::new(),
+            written: Mutex::new(Namespaces::new(Direction::Write)),
             ensemble: OnceLock::new(),
             own: own.clone(),
         })
     }
 
     /// Itself, for those who hold on to it.
-    pub(super) fn handle(&self) -> Option<Arc<Self>> {
-        self.own.upgrade()
+    pub(super) fn handle(&self) -> Arc<Self> {
+        self.own.upgrade().expect("whoever calls it holds the node")
     }
 
     /// How many inputs wait for the replica.

@@ -448,6 +448,12 @@ impl DataTree {
         self.store.child_count(id)
     }
 
+    /// The most children that any znode has had.
+    #[must_use]
+    pub fn most_children(&self) -> u32 {
+        self.store.most_children()
+    }
+
     /// Number of descendants.
     #[must_use]
     pub fn descendant_count(&self, id: NodeId) -> usize {

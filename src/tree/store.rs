@@ -74,14 +74,22 @@ pub struct Store {
     by_path: HashTable<u32>,
     hash: FixedState,
     data_size: u64,
+    /// The most children that any znode has had.
+    most_children: u32,
 }
 
 impl Store {
     /// A store with nothing but the root. `seed` keys the path hash, so that nobody can choose colliding paths.
     #[must_use]
     pub fn new(seed: u64, root_acl: AclId) -> Self {
-        let mut store =
-            Self { nodes: Slab::new(), more: Slab::new(), by_path: HashTable::new(), hash: FixedState::with_seed(seed), data_size: 0 };
+        let mut store = Self {
+            nodes: Slab::new(),
+            more: Slab::new(),
+            by_path: HashTable::new(),
+            hash: FixedState::with_seed(seed),
+            data_size: 0,
+            most_children: 0,
+        };
         let root = store.nodes.insert(Node {
             parent: NONE,
             next: NONE,
@@ -178,6 +186,8 @@ impl Store {
         let first = more.first_child;
         more.first_child = id;
         more.child_count += 1;
+        let count = more.child_count;
+        self.most_children = self.most_children.max(count);
         self.node_mut(NodeId(id)).next = first;
         if first != NONE {
             self.node_mut(NodeId(first)).previous = id;
@@ -387,6 +397,12 @@ impl Store {
     #[must_use]
     pub fn child_count(&self, id: NodeId) -> u32 {
         self.more.get(self.node(id).more).map_or(0, |more| more.child_count)
+    }
+
+    /// The most children that any znode has had.
+    #[must_use]
+    pub fn most_children(&self) -> u32 {
+        self.most_children
     }
 
     /// The children, newest first.
