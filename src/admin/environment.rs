@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn users_are_found_by_id() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\nshort\nzk:x:1000:1000::/home/zk:/bin/sh\n";
+        let passwd = "root:x:0:0:root:/:/bin/sh\nshort\nzk:x:1000:1000::/:/bin/sh\n";
         assert_eq!(name_of_uid(passwd, "1000").as_deref(), Some("zk"));
         assert_eq!(name_of_uid(passwd, "x"), None);
         assert_eq!(name_of_uid(passwd, "7"), None);

@@ -88,15 +88,10 @@ fn member_text(member: &Member) -> String {
 mod tests {
     use super::*;
 
-    fn members(lines: &[(&str, &str)]) -> Members {
-        let mut members = Members::default();
-        lines.iter().for_each(|(key, value)| members.add(key, value, true).expect("a member line"));
-        members
-    }
-
     #[test]
     fn the_text_is_that_of_java() {
-        let members = members(&[("server.2", "b:3:4:observer"), ("server.1", "[::1]:1:2|a:5:6;2181"), ("server.3", "c:1:2;h:2182")]);
+        let members =
+            Members::of_lines(&[("server.2", "b:3:4:observer"), ("server.1", "[::1]:1:2|a:5:6;2181"), ("server.3", "c:1:2;h:2182")]);
         let expected = "server.1=[::1]:1:2|a:5:6:participant;0.0.0.0:2181\nserver.2=b:3:4:observer\n\
                         server.3=c:1:2:participant;h:2182\nversion=1f";
         assert_eq!(members.text(31), expected);
@@ -104,7 +99,7 @@ mod tests {
 
     #[test]
     fn groups_and_weights_have_their_lines() {
-        let members = members(&[("server.1", "a:1:2"), ("server.2", "b:1:2"), ("group.1", "1:2"), ("weight.1", "0")]);
+        let members = Members::of_lines(&[("server.1", "a:1:2"), ("server.2", "b:1:2"), ("group.1", "1:2"), ("weight.1", "0")]);
         assert!(members.text(0).ends_with("group.1=1:2\nweight.1=0\nversion=0"));
     }
 

@@ -123,6 +123,14 @@ pub enum MemberError {
 }
 
 impl Members {
+    /// The members of these lines, for tests.
+    #[cfg(test)]
+    pub(crate) fn of_lines(lines: &[(&str, &str)]) -> Self {
+        let mut members = Self::default();
+        lines.iter().for_each(|(key, value)| members.add(key, value, true).expect("a member line"));
+        members
+    }
+
     /// Whether `key` belongs to this grammar (`QuorumPeerConfig.parseDynamicConfig` looks at these beginnings only).
     #[must_use]
     pub fn owns(key: &str) -> bool {

@@ -155,12 +155,6 @@ pub(super) fn leave(node: &Node) {
 mod tests {
     use super::*;
 
-    fn members(lines: &[(&str, &str)]) -> Members {
-        let mut members = Members::default();
-        lines.iter().for_each(|(key, value)| members.add(key, value, true).expect("a member line"));
-        members
-    }
-
     /// quorum-protocol.md §4, ZOOKEEPER-261: whoever lost what it may have acknowledged, or may not begin, has no vote.
     #[test]
     fn a_lost_database_has_no_vote() {
@@ -189,7 +183,7 @@ mod tests {
 
     #[test]
     fn observers_do_not_vote() {
-        let membership = membership(&members(&[("server.1", "a:1:2"), ("server.2", "b:1:2:observer")]));
+        let membership = membership(&Members::of_lines(&[("server.1", "a:1:2"), ("server.2", "b:1:2:observer")]));
         assert!(membership.is_participant(ServerId(1)) && !membership.is_participant(ServerId(2)));
         assert!(membership.committed().observers.contains(&ServerId(2)));
         assert!(membership.contains_quorum(&[ServerId(1)].into()));
@@ -198,7 +192,7 @@ mod tests {
     #[test]
     fn groups_make_a_hierarchy() {
         let lines = [("server.1", "a:1:2"), ("server.2", "b:1:2"), ("server.3", "c:1:2"), ("group.1", "1:2:3"), ("weight.3", "0")];
-        let membership = membership(&members(&lines));
+        let membership = membership(&Members::of_lines(&lines));
         assert!(membership.contains_quorum(&[ServerId(1), ServerId(2)].into()));
         assert!(!membership.contains_quorum(&[ServerId(1), ServerId(3)].into()));
     }
