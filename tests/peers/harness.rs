@@ -236,6 +236,8 @@ pub const LINK: LinkId = LinkId(1);
 
 /// Connects a learner to a leader, and introduces it.
 pub async fn join(learner: &Server, leader: &Server, leader_sid: i64) -> LinkId {
+    // A leader whose election port cannot be reached is given up after one attempt, and its quorum port may open a moment later.
+    learner.reachable(leader_sid).await;
     learner.peers.carry_out(&Output::ConnectLeader { link: LINK, leader: ServerId(leader_sid) });
     learner.inbox.expect(Input::LeaderConnected(LINK)).await;
     learner.send_to_leader(introduction());
