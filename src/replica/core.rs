@@ -354,7 +354,7 @@ impl Replica {
         }
     }
 
-    fn applied_zxid(&self) -> Zxid {
+    pub(super) fn applied_zxid(&self) -> Zxid {
         self.shared.tree.read().last_zxid()
     }
 

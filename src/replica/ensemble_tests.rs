@@ -179,6 +179,22 @@ fn a_session_moves_and_its_old_connection_ends() {
     pump.agree();
 }
 
+/// A leader that has proposed nothing yet has no txn to wait for.
+#[test]
+fn a_new_leader_refuses_what_it_cannot_decode_at_once() {
+    let mut pump = Pump::serving(3, 0);
+    let (old, follower) = (pump.leader(), pump.learners()[0]);
+    let session = pump.open(follower, 1, 4000);
+    pump.give(old, Input::Zab(zab::Input::Shutdown));
+    pump.advance(10 * TICK_MS);
+    let (leader, follower) = (pump.leader(), pump.learners()[0]);
+    for index in [follower, leader] {
+        pump.resume(index, 2, session.id(), 4000);
+        pump.request(index, 2, 1, OpCode::CREATE, vec![0, 0]);
+        assert_eq!(pump.told(index, 2), [Told::Failed(1, ErrorCode::MARSHALLING_ERROR)], "server index {index}");
+    }
+}
+
 #[test]
 fn nobody_resumes_a_session_that_is_over_or_with_a_wrong_password() {
     let mut pump = Pump::serving(3, 0);

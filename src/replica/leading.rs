@@ -8,7 +8,7 @@ use super::core::{Origin, PAYLOADS_BYTES, Replica, Role, SyncFor};
 use super::effects::{Effects, View};
 use super::input::{Now, Request};
 use super::shared::Shared;
-use crate::ids::{ConnectionId, SessionId};
+use crate::ids::{ConnectionId, SessionId, Zxid};
 use crate::proto::error_code::ErrorCode;
 use crate::proto::op_code::OpCode;
 use crate::proto::password;
@@ -38,7 +38,7 @@ impl Replica {
         if request.op == OpCode::SYNC {
             match SyncRequest::decode(&mut Reader::new(&request.body)) {
                 Ok(sync) => self.sync(connection, xid, sync.path.map(Into::into), now),
-                Err(_) => self.in_flight.push_back((self.zab.last_proposed(), Origin::Undecodable { connection, xid })),
+                Err(_) => self.in_flight.push_back((self.last_outstanding(), Origin::Undecodable { connection, xid })),
             }
             return;
         }
@@ -47,7 +47,7 @@ impl Replica {
             // Java gives a malformed multi a zxid of its own, and no other malformed write.
             Err(error) if request.op == OpCode::MULTI && error != WriteError::NullAcl => Err(ErrorCode::MARSHALLING_ERROR),
             Err(_) => {
-                self.in_flight.push_back((self.zab.last_proposed(), Origin::Undecodable { connection, xid }));
+                self.in_flight.push_back((self.last_outstanding(), Origin::Undecodable { connection, xid }));
                 return;
             }
         };
@@ -138,6 +138,12 @@ impl Replica {
         if !matches!(origin, Origin::Server) {
             self.in_flight.push_back((zxid, origin));
         }
+    }
+
+    /// What has to be applied before everything is that was proposed so far. A leader that has proposed nothing in its epoch waits for
+    /// nothing.
+    pub(super) fn last_outstanding(&self) -> Zxid {
+        if self.zab.outstanding_count() > 0 { self.zab.last_proposed() } else { self.applied_zxid() }
     }
 
     // Syncs.
