@@ -116,6 +116,8 @@ pub struct Replica {
     pub(super) role: Role,
     /// Of a leader: proposals in zxid order, and who waits for each.
     pub(super) in_flight: VecDeque<(Zxid, Origin)>,
+    /// Of a leader: what learners asked of sessions, each answered when everything up to a zxid is applied.
+    pub(super) validities: VecDeque<(Zxid, LinkId, SessionId, bool)>,
     /// Of a leader: syncs that a quorum has to confirm.
     pub(super) unconfirmed: BTreeMap<SyncId, SyncFor>,
     pub(super) next_sync: u64,
@@ -175,6 +177,7 @@ impl Replica {
             zab,
             role,
             in_flight: VecDeque::new(),
+            validities: VecDeque::new(),
             unconfirmed: BTreeMap::new(),
             next_sync: 0,
             syncs: Syncs::default(),
@@ -264,6 +267,8 @@ impl Replica {
             self.settle(&shared, now, effects);
             if self.outputs.is_empty() {
                 self.catch_up(&shared, now, effects);
+            }
+            if self.outputs.is_empty() {
                 return;
             }
         }
@@ -351,6 +356,9 @@ impl Replica {
         if self.in_flight.front().is_some_and(|(zxid, origin)| matches!(origin, Origin::Undecodable { .. }) && *zxid <= self.applied_zxid())
         {
             self.answer_undecodable(shared, effects);
+        }
+        if !self.validities.is_empty() {
+            self.tell_validities(now, self.applied_zxid());
         }
     }
 

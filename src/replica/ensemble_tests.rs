@@ -179,6 +179,33 @@ fn a_session_moves_and_its_old_connection_ends() {
     pump.agree();
 }
 
+/// Clients such as kazoo count their requests from one again on each connection, and a learner knows a commit by session and number: what
+/// was proposed before the session came must not pass for what its client asks for there.
+#[test]
+fn a_session_that_moved_is_not_told_of_what_it_asked_elsewhere() {
+    for by_leader in [false, true] {
+        let mut pump = Pump::serving(3, 1);
+        let from = if by_leader { pump.leader() } else { pump.learners()[0] };
+        for to in pump.learners().into_iter().filter(|&to| to != from) {
+            let session = pump.open(from, 1, 4000);
+            pump.acks_wait = true;
+            pump.request(from, 1, 1, OpCode::CREATE, create("/old", 0));
+            let slot = 10 + to as u32;
+            pump.resume(to, slot, session.id(), 4000);
+            let is_open = pump.nodes[to].outside.open.contains_key(&connection(slot));
+            assert!(!is_open, "what it asked for elsewhere is not decided");
+            pump.release();
+            pump.acks_wait = true;
+            pump.request(to, slot, 1, OpCode::DELETE, delete("/missing"));
+            assert_eq!((pump.told(to, slot), pump.has("/old")), ([].as_slice(), vec![true; 4]));
+            pump.release();
+            assert_eq!(pump.told(to, slot), [Told::Failed(1, ErrorCode::NO_NODE)]);
+            pump.request(to, slot, 2, OpCode::DELETE, delete("/old"));
+        }
+        pump.agree();
+    }
+}
+
 /// A leader that has proposed nothing yet has no txn to wait for.
 #[test]
 fn a_new_leader_refuses_what_it_cannot_decode_at_once() {

@@ -6,7 +6,7 @@ use super::core::{Origin, Replica, Role, SyncFor};
 use super::input::Now;
 use super::riders::{self, Forwarded};
 use super::shared::Shared;
-use crate::ids::SessionId;
+use crate::ids::{SessionId, Zxid};
 use crate::proto::error_code::ErrorCode;
 use crate::proto::op_code::{OpCode, OpKind};
 use crate::proto::records::txn as records;
@@ -37,7 +37,8 @@ impl Replica {
         }
     }
 
-    /// A client came to a learner with a session: if it lives, it speaks through that learner from now on.
+    /// A client came to a learner with a session: if it lives, it speaks through that learner from now on. The learner hears so behind
+    /// the commits of all that is proposed: it knows its clients' writes by session and number, and a client may have begun to count anew.
     fn revalidate(&mut self, now: Now, link: LinkId, rider: &Rider) {
         let Some((session, timeout_ms)) = riders::read_touches(rider).next() else { return };
         let cell = self.sessions.get(session).filter(|cell| !cell.is_closing());
@@ -46,8 +47,15 @@ impl Replica {
             cell.set_owner(Owner::Learner(link.0));
             self.sessions.resume(session, timeout_ms, now.monotonic_ms);
         }
-        let answer = zab::Input::ToLearner(link, riders::validity(session, is_valid));
-        self.zab.handle(answer, now.monotonic_ms, &mut self.outputs);
+        self.validities.push_back((self.last_outstanding(), link, session, is_valid));
+    }
+
+    /// Answers about the sessions that waited for nothing later than `applied`.
+    pub(super) fn tell_validities(&mut self, now: Now, applied: Zxid) {
+        while let Some((_, link, session, is_valid)) = self.validities.pop_front_if(|(behind, ..)| *behind <= applied) {
+            let answer = zab::Input::ToLearner(link, riders::validity(session, is_valid));
+            self.zab.handle(answer, now.monotonic_ms, &mut self.outputs);
+        }
     }
 
     fn forwarded(&mut self, shared: &Shared, now: Now, link: LinkId, rider: &Rider) {

@@ -18,7 +18,8 @@ use crate::tree::data_tree::DataTree;
 use crate::tree::stat::OwnerRules;
 use crate::tree::watch::{EventType, Watcher};
 use crate::zab::{
-    self, Configuration, HistoryLimits, LinkId, Membership, Output, QuorumVerifier, Recovered, RoleChange, ServerState, Settings, Timing,
+    self, Configuration, HistoryLimits, LinkId, Membership, Output, Packet, QuorumVerifier, Recovered, RoleChange, ServerState, Settings,
+    Timing,
 };
 
 pub(super) const TICK_MS: i64 = 100;
@@ -107,6 +108,8 @@ pub(super) struct Pump {
     links: Vec<((usize, LinkId), (usize, LinkId))>,
     /// Packets to these servers wait.
     pub(super) held: BTreeSet<usize>,
+    /// No acknowledgement of a proposal arrives.
+    pub(super) acks_wait: bool,
     waiting: VecDeque<(usize, Input)>,
     pub(super) now_ms: i64,
     next_link: u64,
@@ -124,6 +127,7 @@ impl Pump {
             inbox: VecDeque::new(),
             links: Vec::new(),
             held: BTreeSet::new(),
+            acks_wait: false,
             waiting: VecDeque::new(),
             now_ms: 0,
             next_link: LEADER_LINKS,
@@ -200,7 +204,12 @@ impl Pump {
 
     pub(super) fn run(&mut self) {
         while let Some((index, input)) = self.inbox.pop_front() {
-            if self.held.contains(&index) && matches!(input, Input::Zab(zab::Input::LeaderPacket(..))) {
+            let waits = match input {
+                Input::Zab(zab::Input::LeaderPacket(..)) => self.held.contains(&index),
+                Input::Zab(zab::Input::LearnerPacket(_, Packet::Ack { .. })) => self.acks_wait,
+                _ => false,
+            };
+            if waits {
                 self.waiting.push_back((index, input));
             } else {
                 self.turn(index, vec![input]);
@@ -211,6 +220,7 @@ impl Pump {
     /// What was held back arrives.
     pub(super) fn release(&mut self) {
         self.held.clear();
+        self.acks_wait = false;
         self.inbox.append(&mut self.waiting);
         self.run();
     }

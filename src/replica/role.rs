@@ -28,6 +28,7 @@ impl Replica {
     fn leave_office(&mut self) {
         self.role = Role::Idle;
         self.in_flight.clear();
+        self.validities.clear();
         self.unconfirmed.clear();
         self.syncs.clear();
         self.overlay.reset(self.shared.tree.read().digest());
