@@ -29,7 +29,7 @@ struct Appender {
 
 const APPEND_BYTES: usize = 1 << 20;
 /// So many bytes are left unsynced at most.
-const UNSYNCED_BYTES_MAX: u64 = 4 << 20;
+const UNSYNCED_BYTES_MAX: u64 = 1 << 20;
 
 impl Write for Appender {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
