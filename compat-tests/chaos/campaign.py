@@ -89,6 +89,7 @@ class Campaign:
             one.abandon()
         found = one.check()
         znodes = one.same_trees()
+        self.mesh.purge()
         self.rounds += 1
         self.sums.update({name: {**found, **one.locked}[name] for name in SUMS})
         self.stalest = max(self.stalest, found["stalest"])

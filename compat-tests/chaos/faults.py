@@ -11,6 +11,7 @@ from servers import ServerError
 
 SERVE_SECONDS = 40
 BALLAST_BYTES = 1 << 16
+EXIT_SECONDS = 0.5
 
 
 class Trouble:
@@ -166,6 +167,8 @@ class Trouble:
         def end():
             self.a_while()
             ballast.unlink()
+            # What failed for want of room a moment ago still ends it.
+            time.sleep(EXIT_SECONDS)
             if not server.running():
                 self.counts["end on a full disk"] += 1
                 server.launch()

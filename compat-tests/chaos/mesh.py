@@ -7,6 +7,11 @@ from members import Ensemble
 from proxy import Proxy
 
 ANSWER_SECONDS = 10
+SNAPSHOTS_KEPT = 3
+
+
+def zxid(path):
+    return int(path.name.split(".")[1], 16)
 
 
 class Wire:
@@ -56,6 +61,16 @@ class Mesh(Ensemble):
             return
         self.mounted = folder
         (folder / "myid").write_text("1\n")
+
+    def purge(self):
+        """Every server keeps its newest snapshots and the logs behind them, as an operator's purge does: the disks are small."""
+        for server in self.servers.values():
+            folder = server.data_dir / "version-2"
+            snapshots, logs = (sorted(folder.glob(f"{kind}.*"), key=zxid) for kind in ("snapshot", "log"))
+            kept = snapshots[-SNAPSHOTS_KEPT:]
+            needed = [log for log in logs if kept and zxid(log) <= zxid(kept[0])][-1:]
+            for path in [*snapshots[:-SNAPSHOTS_KEPT], *(log for log in logs if needed and zxid(log) < zxid(needed[0]))]:
+                path.unlink()
 
     def unmount(self):
         if self.mounted:
