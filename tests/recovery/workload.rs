@@ -135,7 +135,7 @@ impl Workload {
             29 => server.pass(300, &mut self.history),
             30 => return self.restart(server),
             _ if self.random.once_in(3) => return self.truncate(server),
-            _ if self.random.once_in(2) => return self.power_cut(&server),
+            _ if self.random.once_in(2) => return self.power_cut(server),
             _ => {}
         }
         Ok(server)
@@ -154,8 +154,18 @@ impl Workload {
         self.start(now)
     }
 
-    /// The life goes on from an image.
-    fn power_cut(&mut self, server: &Server) -> Result<Server, Violation> {
+    /// The power goes while a batch is written, perhaps torn; the life goes on from an image.
+    fn power_cut(&mut self, mut server: Server) -> Result<Server, Violation> {
+        for _ in 0..self.random.below(4) {
+            server.client(&mut self.random, &mut self.history);
+        }
+        server.log(&mut self.history).map_err(|error| format!("a disk without faults fails: {error}"))?;
+        let ops = self.sim.take_journal();
+        let done = self.random.below(ops.len() as u64 + 1) as usize;
+        for op in &ops[..done] {
+            self.disk.apply(op);
+            self.check_images()?;
+        }
         let random = &mut self.random;
         let image = self.disk.image(&mut |choice| choice.at_random(&mut |limit| random.below(limit)));
         self.counts.txns += (self.history.last().0 - self.acked.0).max(0) as u64;
