@@ -14,6 +14,12 @@ BALLAST_BYTES = 1 << 16
 EXIT_SECONDS = 0.5
 
 
+def launch(server):
+    """Two faults may befall one server: the first that is over brings it back."""
+    if not server.running():
+        server.launch()
+
+
 class Trouble:
     """Random faults on a mesh of servers; `counts` says how many of each kind there were.
 
@@ -79,7 +85,7 @@ class Trouble:
         self.counts[f"kill of a {role}"] += 1
         server = self.mesh.servers[sid]
         server.kill()
-        return lambda: (time.sleep(self.random.uniform(0, 1.5)), server.launch())
+        return lambda: (time.sleep(self.random.uniform(0, 1.5)), launch(server))
 
     def terminate(self, sid, role):
         self.counts[f"end of a {role}"] += 1
@@ -87,7 +93,7 @@ class Trouble:
         code = server.stop()
         if code not in (0, 143, -signal.SIGTERM):
             raise ServerError(f"server {sid} ended with {code}\n{server.log_tail()}")
-        return lambda: (time.sleep(self.random.uniform(0, 1)), server.launch())
+        return lambda: (time.sleep(self.random.uniform(0, 1)), launch(server))
 
     def stop_process(self, sid, role):
         self.counts[f"stop of a {role}"] += 1
@@ -171,5 +177,5 @@ class Trouble:
             time.sleep(EXIT_SECONDS)
             if not server.running():
                 self.counts["end on a full disk"] += 1
-                server.launch()
+                launch(server)
         return end
