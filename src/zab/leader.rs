@@ -588,3 +588,7 @@ fn inform(handler: &LearnerHandler, first: usize, outputs: &mut Vec<Output>) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "leader_tests.rs"]
+mod tests;
