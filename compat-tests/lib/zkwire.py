@@ -126,26 +126,27 @@ class Reader:
 class Client:
     """One session over one connection. Requests may be in flight: `submit` sends, `receive` takes the next reply."""
 
-    def __init__(self, host, port, timeout_ms=30000, session=(0, bytes(16)), seconds=30):
+    def __init__(self, host, port, timeout_ms=30000, session=(0, bytes(16)), seconds=30, read_only=False):
         self.socket = socket.create_connection((host, port), timeout=seconds)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.incoming = self.socket.makefile("rb", buffering=1 << 16)
         self.events = []
         self.xid = 0
         try:
-            self._open_session(timeout_ms, session)
+            self._open_session(timeout_ms, session, read_only)
         except BaseException:
             self.abandon()
             raise
 
-    def _open_session(self, timeout_ms, session):
-        body = struct.pack(">iqiq", 0, 0, timeout_ms, session[0]) + buffer(session[1]) + b"\0"
+    def _open_session(self, timeout_ms, session, read_only):
+        body = struct.pack(">iqiq", 0, 0, timeout_ms, session[0]) + buffer(session[1]) + bytes([read_only])
         self._send(body)
         reader = Reader(self._frame())
         _, self.timeout_ms, session_id = struct.unpack(">iiq", reader.take(16))
         if self.timeout_ms <= 0:
             raise Closed(f"session 0x{session[0]:x} is not known to the server")
         self.session = (session_id, reader.buffer())
+        self.is_read_only = reader.take(1) == b"\1"
 
     def _send(self, body):
         self.socket.sendall(struct.pack(">i", len(body)) + body)

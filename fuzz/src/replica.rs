@@ -132,7 +132,7 @@ struct Scenario {
 
 fn settings() -> ReplicaSettings {
     let rules = WriteRules { close_session_txn: true, enforce_quota: true, ..WriteRules::default() };
-    ReplicaSettings { server_id: 1, tick_time_ms: 1000, sessions_max: 50, seed: SEED, rules }
+    ReplicaSettings { server_id: 1, tick_time_ms: 1000, sessions_max: 50, read_only_delay_ms: None, seed: SEED, rules }
 }
 
 /// The bytes are the scenario.
@@ -192,7 +192,11 @@ impl Scenario {
 
     fn open(&mut self, choices: &mut Choices<'_>) {
         let connection = self.connection();
-        self.waiting.push(Input::OpenSession { connection, timeout_ms: 2000 + i32::from(choices.byte()) * 40 });
+        self.waiting.push(Input::OpenSession {
+            connection,
+            timeout_ms: 2000 + i32::from(choices.byte()) * 40,
+            takes_read_only: choices.byte().is_multiple_of(2),
+        });
     }
 
     fn resume(&mut self, choices: &mut Choices<'_>) {
@@ -202,7 +206,7 @@ impl Scenario {
             password.truncate(choices.below(16));
         }
         let connection = self.connection();
-        self.waiting.push(Input::ResumeSession { connection, session, password, timeout_ms: 4000 });
+        self.waiting.push(Input::ResumeSession { connection, session, password, timeout_ms: 4000, takes_read_only: false });
     }
 
     fn disconnect(&mut self, choices: &mut Choices<'_>) {

@@ -96,7 +96,7 @@ impl Effects for Turn<'_> {
     }
 
     fn session_opened(&mut self, connection: ConnectionId, session: Arc<SessionCell>) {
-        self.with(connection, |connection| connection.opened(session));
+        self.with(connection, |connection| connection.opened(session, false));
     }
 
     fn session_refused(&mut self, connection: ConnectionId) {
@@ -177,7 +177,8 @@ pub fn run(data: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
     let shared = Arc::new(Shared::new(DataTree::new(SEED, RULES, true), SEED));
     let rules = WriteRules { close_session_txn: true, ..WriteRules::default() };
-    let replica_settings = ReplicaSettings { server_id: 1, tick_time_ms: 1000, sessions_max: 50, seed: SEED, rules };
+    let replica_settings =
+        ReplicaSettings { server_id: 1, tick_time_ms: 1000, sessions_max: 50, read_only_delay_ms: None, seed: SEED, rules };
     let replica = Replica::standalone(replica_settings, Arc::clone(&shared), &[], Now::default());
     let table = Arc::new(ConnectionTable::default());
     let bench = Arc::new(Bench {

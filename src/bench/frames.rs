@@ -246,11 +246,11 @@ mod tests {
     fn a_session_is_taken_over_or_dropped() {
         let mut ticket = Ticket::new(4_000);
         let mut out = Vec::new();
-        connect::ConnectResponse { timeout_ms: 2_000, session: SessionId(5), password: [9; 16] }.encode_frame(true, &mut out);
+        connect::ConnectResponse { timeout_ms: 2_000, session: SessionId(5), password: [9; 16] }.encode_frame(Some(false), &mut out);
         assert_eq!(ticket.accept(&out[4..]), Ok(Some(2_000)));
         assert_eq!((ticket.session, ticket.password), (SessionId(5), [9; 16]));
         out.clear();
-        connect::ConnectResponse::EXPIRED.encode_frame(false, &mut out);
+        connect::ConnectResponse::EXPIRED.encode_frame(None, &mut out);
         assert_eq!(ticket.accept(&out[4..]), Ok(None));
         assert_eq!((ticket.session, ticket.timeout_ms), (SessionId::NONE, 4_000));
         assert!(ticket.accept(&out[4..20]).is_err());

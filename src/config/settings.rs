@@ -316,7 +316,8 @@ pub struct EnsembleSettings {
     pub standalone_enabled: bool,
     /// `reconfigEnabled`, default false. On a standalone server reconfig answers UNIMPLEMENTED.
     pub reconfig_enabled: bool,
-    /// `readonlymode.enabled`, default false: serve reads when cut off from the quorum. Here it only adds `isro` to the whitelist.
+    /// `readonlymode.enabled`, default false: a member without a leader serves reads to clients that put up with it. Adds `isro` to the
+    /// whitelist.
     pub read_only_mode_enabled: bool,
     /// The `server.N`, `group.G` and `weight.N` lines.
     pub members: Members,

@@ -148,16 +148,17 @@ impl Connection {
         self.state.lock().stats.reset();
     }
 
-    /// A session is open on this connection: the client is told, and what it sent meanwhile is read.
-    pub fn opened(&self, session: Arc<SessionCell>) {
+    /// A session is open on this connection: the client is told, and what it sent meanwhile is read. `is_read_only` says that this server
+    /// only reads now.
+    pub fn opened(&self, session: Arc<SessionCell>, is_read_only: bool) {
         let mut state = self.state.lock();
         if state.phase != Phase::Connecting {
             return;
         }
         let response =
             ConnectResponse { timeout_ms: session.timeout_ms(), session: session.id(), password: password::generate(session.id()) };
-        let read_only_byte = state.read_only_byte;
-        response.encode_frame(read_only_byte, state.output.queue());
+        let read_only = state.read_only_byte.then_some(is_read_only);
+        response.encode_frame(read_only, state.output.queue());
         state.stats.sent += 1;
         state.session = Some(session);
         state.phase = Phase::Open;
@@ -170,8 +171,8 @@ impl Connection {
     pub fn refused(&self) {
         let mut state = self.state.lock();
         if state.phase == Phase::Connecting {
-            let read_only_byte = state.read_only_byte;
-            ConnectResponse::EXPIRED.encode_frame(read_only_byte, state.output.queue());
+            let read_only = state.read_only_byte.then_some(false);
+            ConnectResponse::EXPIRED.encode_frame(read_only, state.output.queue());
             state.phase = Phase::Closing;
         }
         drop(state);

@@ -72,11 +72,12 @@ impl Connection {
         let mut state = self.state.lock();
         state.phase = Phase::Connecting;
         state.read_only_byte = request.read_only.is_some();
+        let takes_read_only = request.read_only == Some(true);
         let connection = self.id();
         Some(if is_new {
-            Input::OpenSession { connection, timeout_ms }
+            Input::OpenSession { connection, timeout_ms, takes_read_only }
         } else {
-            Input::ResumeSession { connection, session: request.session, password: request.password, timeout_ms }
+            Input::ResumeSession { connection, session: request.session, password: request.password, timeout_ms, takes_read_only }
         })
     }
 }

@@ -45,9 +45,9 @@ impl Inbox for Stuck {
     fn submit(&self, inputs: Vec<Input>) {
         for input in inputs {
             match input {
-                Input::OpenSession { connection, timeout_ms } => {
+                Input::OpenSession { connection, timeout_ms, .. } => {
                     let connection = self.table.get(connection).expect("it asks");
-                    connection.opened(Arc::new(SessionCell::new(SessionId(1), timeout_ms, 0)));
+                    connection.opened(Arc::new(SessionCell::new(SessionId(1), timeout_ms, 0)), false);
                 }
                 _ => *self.writes.lock() += 1,
             }

@@ -53,18 +53,16 @@ impl ConnectResponse {
     /// The answer to a client whose session cannot be resumed.
     pub const EXPIRED: Self = Self { timeout_ms: 0, session: SessionId::NONE, password: [0; PASSWORD_BYTES] };
 
-    /// Appends the frame, length first. The read-only byte is there exactly if the request had one.
-    pub fn encode_frame(&self, with_read_only: bool, out: &mut Vec<u8>) {
-        let length = 4 + 4 + 8 + 4 + PASSWORD_BYTES + usize::from(with_read_only);
+    /// Appends the frame, length first. `read_only` says whether the server only reads; `None` when the request had no such byte.
+    pub fn encode_frame(&self, read_only: Option<bool>, out: &mut Vec<u8>) {
+        let length = 4 + 4 + 8 + 4 + PASSWORD_BYTES + usize::from(read_only.is_some());
         out.extend_from_slice(&(length as u32).to_be_bytes());
         out.extend_from_slice(&0_i32.to_be_bytes());
         out.extend_from_slice(&self.timeout_ms.to_be_bytes());
         out.extend_from_slice(&self.session.0.to_be_bytes());
         out.extend_from_slice(&(PASSWORD_BYTES as u32).to_be_bytes());
         out.extend_from_slice(&self.password);
-        if with_read_only {
-            out.push(0);
-        }
+        out.extend(read_only.map(u8::from));
     }
 }
 
@@ -76,7 +74,7 @@ mod tests {
     fn response_has_36_or_37_bytes() {
         for (flag, length) in [(false, 36), (true, 37)] {
             let mut out = Vec::new();
-            ConnectResponse::EXPIRED.encode_frame(flag, &mut out);
+            ConnectResponse::EXPIRED.encode_frame(flag.then_some(false), &mut out);
             assert_eq!(out.len(), 4 + length);
             assert_eq!(out[3] as usize, length);
         }

@@ -68,7 +68,7 @@ impl Replica {
         let mut view = View { tree, watches: WatchAccess::Held(watches) };
         let closes_own = match &mut self.role {
             Role::Learning(learning) => learning.answer(&txn.header, &applied, &mut view, effects),
-            Role::Leading | Role::Idle => self.answer(zxid, &applied, &mut view, effects),
+            Role::Leading | Role::Idle | Role::ReadOnly(_) => self.answer(zxid, &applied, &mut view, effects),
         };
         if let Some(connection) = ended.filter(|_| !closes_own) {
             effects.close(connection);

@@ -38,6 +38,8 @@ pub struct ReplicaSettings {
     pub tick_time_ms: i64,
     /// Sessions in total; a client that wants one more is closed.
     pub sessions_max: usize,
+    /// Without a leader for so long, ms, a member serves clients that put up with old data; `None`: never (`readonlymode.enabled`).
+    pub read_only_delay_ms: Option<i64>,
     /// Keys the hashes.
     pub seed: u64,
     /// The rules of writes.
@@ -85,6 +87,8 @@ pub(super) enum Role {
     Leading,
     /// It forwards their writes, and answers when their commits come by.
     Learning(Learning),
+    /// There has been no leader for long: it answers reads, within sessions of its own.
+    ReadOnly(SessionTable),
 }
 
 /// An ordering core that leads itself.
@@ -123,7 +127,11 @@ pub struct Replica {
     pub(super) next_sync: u64,
     pub(super) syncs: Syncs,
     pub(super) rules: WriteRules,
-    sessions_max: usize,
+    pub(super) sessions_max: usize,
+    pub(super) read_only_delay_ms: Option<i64>,
+    pub(super) tick_time_ms: i64,
+    /// Since when a member looks for a leader, ms of the monotonic clock.
+    pub(super) looking_since_ms: Option<i64>,
     pub(super) outputs: Vec<Output>,
     /// An empty buffer for the outputs of the next round.
     spare: Vec<Output>,
@@ -183,6 +191,9 @@ impl Replica {
             syncs: Syncs::default(),
             rules: settings.rules,
             sessions_max: settings.sessions_max,
+            read_only_delay_ms: settings.read_only_delay_ms,
+            tick_time_ms: settings.tick_time_ms,
+            looking_since_ms: None,
             outputs: Vec::new(),
             spare: Vec::new(),
             delivered: Vec::new(),
@@ -216,16 +227,17 @@ impl Replica {
         &self.sessions
     }
 
-    /// Whether clients are served: what is applied is committed then, and only then may a snapshot of it be taken.
+    /// Whether clients are served by a leader's word: what is applied is committed then, and only then may a snapshot of it be taken.
     #[must_use]
     pub fn is_serving(&self) -> bool {
-        !matches!(self.role, Role::Idle)
+        matches!(self.role, Role::Leading | Role::Learning(_))
     }
 
     /// When the input `Zab(Tick)` is due next, ms of the monotonic clock.
     #[must_use]
     pub fn wake_ms(&self) -> Option<i64> {
-        self.zab.wake_ms()
+        let core_ms = self.zab.wake_ms();
+        core_ms.into_iter().chain(self.read_only_at_ms()).min()
     }
 
     /// The learners of this leader; nothing on any other server.
@@ -269,6 +281,7 @@ impl Replica {
                 self.catch_up(&shared, now, effects);
             }
             if self.outputs.is_empty() {
+                self.consider_read_only(now, effects);
                 return;
             }
         }
@@ -282,12 +295,22 @@ impl Replica {
                 }
             }
             Input::OpenSession { connection, .. } if self.sessions.len() >= self.sessions_max => effects.close(connection),
-            Input::OpenSession { connection, timeout_ms } => match self.role {
+            Input::OpenSession { connection, timeout_ms, takes_read_only } => match self.role {
                 Role::Leading => self.open_session(tree, connection, timeout_ms, now),
                 Role::Learning(_) => self.forward_open(connection, timeout_ms, now),
-                Role::Idle => effects.close(connection),
+                Role::ReadOnly(_) if takes_read_only => self.open_read_only(connection, timeout_ms, now, effects),
+                Role::Idle | Role::ReadOnly(_) => effects.close(connection),
             },
-            Input::ResumeSession { connection, session, password, timeout_ms } => {
+            Input::ResumeSession { connection, session, password, timeout_ms, takes_read_only }
+                if matches!(self.role, Role::ReadOnly(_)) =>
+            {
+                if takes_read_only {
+                    self.resume_read_only(connection, session, &password, timeout_ms, now, effects);
+                } else {
+                    effects.close(connection);
+                }
+            }
+            Input::ResumeSession { connection, session, password, timeout_ms, .. } => {
                 self.resume_session(connection, session, &password, timeout_ms, now, effects);
             }
             Input::Disconnected { connection, session } => self.disconnected(connection, session),
@@ -304,12 +327,19 @@ impl Replica {
             Role::Learning(_) => self.forward(tree, now, &request, effects),
             // Its connection is closed by now, or will be when the role has ended.
             Role::Leading => {}
+            Role::ReadOnly(_) => self.answer_read_only(tree, &request, effects),
             Role::Idle => effects.close(request.connection),
         }
     }
 
     fn disconnected(&mut self, connection: ConnectionId, session: SessionId) {
         self.syncs.forget(connection);
+        if let Role::ReadOnly(sessions) = &mut self.role
+            && sessions.connection(session) == Some(connection)
+        {
+            sessions.bind(session, None);
+            return;
+        }
         if self.sessions.connection(session) == Some(connection) {
             self.sessions.bind(session, None);
             if let (Role::Learning(learning), Some(cell)) = (&mut self.role, self.sessions.get(session)) {

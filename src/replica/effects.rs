@@ -41,6 +41,9 @@ pub trait Effects {
     /// A session is open, or open again, on this connection.
     fn session_opened(&mut self, connection: ConnectionId, session: Arc<SessionCell>);
 
+    /// From now on clients are served that put up with a server that only reads, until the next change of role.
+    fn read_only_began(&mut self) {}
+
     /// The session cannot be resumed: the client is told, and the connection closed.
     fn session_refused(&mut self, connection: ConnectionId);
 

@@ -3,7 +3,7 @@
 use jute::Encode;
 
 use super::Input;
-use super::pump::{Pump, TICK_MS, Told, connection};
+use super::pump::{Pump, READ_ONLY_MS, TICK_MS, Told, connection};
 use crate::proto::error_code::ErrorCode;
 use crate::proto::op_code::OpCode;
 use crate::proto::records::client as requests;
@@ -227,7 +227,13 @@ fn nobody_resumes_a_session_that_is_over_or_with_a_wrong_password() {
     let mut pump = Pump::serving(3, 0);
     for index in 0..3 {
         let session = pump.open(index, 1, 4000);
-        let wrong = Input::ResumeSession { connection: connection(2), session: session.id(), password: vec![0; 16], timeout_ms: 4000 };
+        let wrong = Input::ResumeSession {
+            connection: connection(2),
+            session: session.id(),
+            password: vec![0; 16],
+            timeout_ms: 4000,
+            takes_read_only: false,
+        };
         pump.give(index, wrong);
         pump.request(index, 1, 1, OpCode::CLOSE_SESSION, vec![]);
         for other in 0..3 {
@@ -248,7 +254,7 @@ fn when_the_leader_is_cut_off_its_clients_go_and_the_others_elect_another() {
     pump.open(old, 7, 4000);
     pump.give(old, Input::Zab(zab::Input::Shutdown));
     assert_eq!(pump.nodes[old].outside.serving, None);
-    pump.give(old, Input::OpenSession { connection: connection(9), timeout_ms: 4000 });
+    pump.give(old, Input::OpenSession { connection: connection(9), timeout_ms: 4000, takes_read_only: true });
     assert!(pump.nodes[old].outside.closed.contains(&connection(9)), "clients go elsewhere");
     pump.advance(10 * TICK_MS);
     let new = pump.leader();
@@ -283,6 +289,75 @@ fn a_role_that_ends_loses_what_was_under_way() {
     assert!(pump.nodes.iter().all(|node| node.outside.serving.is_some()) && pump.leader() == leader);
     assert_eq!(pump.has("/a"), [true; 3], "it was proposed all the same");
     pump.agree();
+}
+
+fn open_read_only(pump: &mut Pump, index: usize, slot: u32, takes_read_only: bool) -> bool {
+    pump.give(index, Input::OpenSession { connection: connection(slot), timeout_ms: 4000, takes_read_only });
+    pump.nodes[index].outside.open.contains_key(&connection(slot))
+}
+
+/// client-protocol.md §13. A server without a leader serves nobody at first, and later only who puts up with it.
+#[test]
+fn without_a_leader_reads_are_served_to_those_who_ask_for_no_more() {
+    let mut pump = Pump::serving(3, 0);
+    let (old, others) = (pump.leader(), pump.learners());
+    let index = others[0];
+    let session = pump.open(index, 1, 4000);
+    for gone in [old, others[1]] {
+        pump.give(gone, Input::Zab(zab::Input::Shutdown));
+    }
+    pump.advance(READ_ONLY_MS / 2);
+    assert!(!open_read_only(&mut pump, index, 2, true) && !pump.nodes[index].outside.is_read_only, "it may find a leader soon");
+    pump.advance(2 * READ_ONLY_MS);
+    assert!(pump.nodes[index].outside.is_read_only && pump.nodes[index].outside.serving.is_none());
+    assert!(!open_read_only(&mut pump, index, 3, false), "who wants the truth goes elsewhere");
+    assert!(open_read_only(&mut pump, index, 4, true));
+    pump.request(index, 4, 1, OpCode::CREATE, create("/no", 0));
+    pump.request(index, 4, 2, OpCode::SYNC, sync("/"));
+    pump.request(index, 4, 3, OpCode::SET_DATA, vec![1]);
+    let refused = |xid| Told::Failed(xid, ErrorCode::NOT_READ_ONLY);
+    assert_eq!(pump.told(index, 4), [refused(1), refused(2), refused(3)]);
+    let resume = |id, slot: u32, password: Vec<u8>| Input::ResumeSession {
+        connection: connection(slot),
+        session: id,
+        password,
+        timeout_ms: 4000,
+        takes_read_only: true,
+    };
+    let own = pump.nodes[index].outside.open[&connection(4)].id();
+    let word = |id| crate::proto::password::generate(id).to_vec();
+    pump.give(index, resume(session.id(), 5, word(session.id())));
+    pump.give(index, resume(own, 6, vec![0; 16]));
+    pump.give(index, resume(own, 7, word(own)));
+    let outside = &pump.nodes[index].outside;
+    assert!(outside.closed.contains(&connection(5)), "a session of the ensemble does not live on here");
+    assert!(outside.refused.contains(&connection(6)) && outside.open.contains_key(&connection(7)));
+    assert!(outside.closed.contains(&connection(4)), "its old connection ends");
+    pump.request(index, 7, 8, OpCode::CLOSE_SESSION, vec![]);
+    assert_eq!(pump.told(index, 7), [Told::Done(8)]);
+    assert_eq!(pump.nodes[index].replica.sessions().len(), 1, "no txn tells of them");
+}
+
+#[test]
+fn sessions_of_reads_expire_and_end_when_there_is_a_leader() {
+    let mut pump = Pump::serving(3, 0);
+    let index = pump.learners()[0];
+    pump.isolated.insert(index);
+    pump.cut_off(index);
+    pump.advance(2 * READ_ONLY_MS);
+    assert!(open_read_only(&mut pump, index, 1, true) && open_read_only(&mut pump, index, 2, true));
+    let heard = pump.nodes[index].outside.open[&connection(1)].clone();
+    for _ in 0..60 {
+        heard.touch(pump.now_ms);
+        pump.advance(TICK_MS);
+    }
+    assert!(pump.nodes[index].outside.closed.contains(&connection(2)) && !pump.nodes[index].outside.closed.contains(&connection(1)));
+    pump.heal();
+    pump.advance(20 * TICK_MS);
+    assert!(pump.nodes[index].outside.serving.is_some() && !pump.nodes[index].outside.is_read_only);
+    pump.request(index, 1, 1, OpCode::CREATE, create("/late", 0));
+    assert_eq!(pump.told(index, 1), [Told::Failed(1, ErrorCode::SESSION_EXPIRED)]);
+    assert!(!pump.has("/late")[index]);
 }
 
 #[test]

@@ -47,6 +47,8 @@ pub enum Input {
         connection: ConnectionId,
         /// The negotiated timeout in ms.
         timeout_ms: i32,
+        /// Whether it puts up with a server that only reads, and may be behind.
+        takes_read_only: bool,
     },
     /// A client comes back to its session.
     ResumeSession {
@@ -58,6 +60,8 @@ pub enum Input {
         password: Vec<u8>,
         /// The negotiated timeout in ms.
         timeout_ms: i32,
+        /// As of a new session.
+        takes_read_only: bool,
     },
     /// A connection is gone; its session lives on until it expires.
     Disconnected {

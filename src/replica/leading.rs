@@ -252,6 +252,7 @@ impl Replica {
 
     /// Only the leader lets sessions expire.
     pub(super) fn expire_sessions(&mut self, tree: &DataTree, now: Now, effects: &mut impl Effects) {
+        self.expire_read_only(now, effects);
         if !matches!(self.role, Role::Leading) {
             return;
         }

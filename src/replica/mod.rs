@@ -9,6 +9,7 @@ mod for_learners;
 mod input;
 mod leading;
 mod learning;
+mod read_only;
 mod restore;
 mod riders;
 mod role;

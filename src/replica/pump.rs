@@ -23,6 +23,8 @@ use crate::zab::{
 };
 
 pub(super) const TICK_MS: i64 = 100;
+/// Without a leader for so long a server answers reads.
+pub(super) const READ_ONLY_MS: i64 = 20 * TICK_MS;
 /// The links of a leader have numbers from here on.
 const LEADER_LINKS: u64 = 1_000_000;
 
@@ -44,6 +46,7 @@ pub(super) struct Outside {
     pub(super) closed: BTreeSet<ConnectionId>,
     pub(super) expired: Vec<SessionId>,
     pub(super) serving: Option<ServerState>,
+    pub(super) is_read_only: bool,
 }
 
 impl Effects for Outside {
@@ -53,6 +56,7 @@ impl Effects for Outside {
 
     fn carry_out(&mut self, output: Output) {
         if let Output::Role(change) = &output {
+            self.is_read_only = false;
             self.serving = match change {
                 RoleChange::Serving { state, .. } => Some(*state),
                 _ => None,
@@ -74,6 +78,10 @@ impl Effects for Outside {
 
     fn session_opened(&mut self, connection: ConnectionId, session: Arc<SessionCell>) {
         self.open.insert(connection, session);
+    }
+
+    fn read_only_began(&mut self) {
+        self.is_read_only = true;
     }
 
     fn session_refused(&mut self, connection: ConnectionId) {
@@ -110,6 +118,8 @@ pub(super) struct Pump {
     pub(super) held: BTreeSet<usize>,
     /// No acknowledgement of a proposal arrives.
     pub(super) acks_wait: bool,
+    /// Nothing goes from these servers to others, or to them.
+    pub(super) isolated: BTreeSet<usize>,
     waiting: VecDeque<(usize, Input)>,
     pub(super) now_ms: i64,
     next_link: u64,
@@ -128,6 +138,7 @@ impl Pump {
             links: Vec::new(),
             held: BTreeSet::new(),
             acks_wait: false,
+            isolated: BTreeSet::new(),
             waiting: VecDeque::new(),
             now_ms: 0,
             next_link: LEADER_LINKS,
@@ -156,7 +167,14 @@ impl Pump {
         tree.ensure_config_node();
         let shared = Arc::new(Shared::new(tree, 1));
         let rules = WriteRules { close_session_txn: true, ..WriteRules::default() };
-        let settings = ReplicaSettings { server_id: id.0 as u8, tick_time_ms: TICK_MS, sessions_max: 1_000_000, seed: 1, rules };
+        let settings = ReplicaSettings {
+            server_id: id.0 as u8,
+            tick_time_ms: TICK_MS,
+            sessions_max: 1_000_000,
+            read_only_delay_ms: Some(READ_ONLY_MS),
+            seed: 1,
+            rules,
+        };
         let ensemble = Settings {
             server_id: id,
             membership,
@@ -272,9 +290,25 @@ impl Pump {
         self.run();
     }
 
+    /// All servers reach one another again.
+    pub(super) fn heal(&mut self) {
+        let (isolated, count) = (std::mem::take(&mut self.isolated), self.nodes.len());
+        for (one, other) in isolated.iter().flat_map(|&one| (0..count).map(move |other| (one, other))) {
+            if one != other {
+                self.zab(one, zab::Input::PeerReachable(ServerId(other as i64 + 1)));
+                self.zab(other, zab::Input::PeerReachable(ServerId(one as i64 + 1)));
+            }
+        }
+        self.run();
+    }
+
+    fn are_apart(&self, one: usize, other: usize) -> bool {
+        self.isolated.contains(&one) || self.isolated.contains(&other)
+    }
+
     fn connect(&mut self, learner: (usize, LinkId), leader: ServerId) {
         let leader = leader.0 as usize - 1;
-        if !self.nodes[leader].port_is_open {
+        if !self.nodes[leader].port_is_open || self.are_apart(learner.0, leader) {
             return self.zab(learner.0, zab::Input::LeaderDisconnected(learner.1));
         }
         self.next_link += 1;
@@ -290,6 +324,7 @@ impl Pump {
             Output::Append { zxid, .. } => self.zab(index, zab::Input::Persisted(zxid)),
             Output::StoreAcceptedEpoch(epoch) => self.zab(index, zab::Input::AcceptedEpochStored(epoch)),
             Output::StoreCurrentEpoch(epoch) => self.zab(index, zab::Input::CurrentEpochStored(epoch)),
+            Output::Notify { to, .. } if self.are_apart(index, to.0 as usize - 1) => {}
             Output::Notify { to, notification } => {
                 self.zab(to.0 as usize - 1, zab::Input::Notification { from: id, notification });
             }
@@ -320,14 +355,14 @@ impl Pump {
 
     /// A client opens a session with a timeout of `timeout_ms`; gives it.
     pub(super) fn open(&mut self, index: usize, slot: u32, timeout_ms: i32) -> Arc<SessionCell> {
-        self.give(index, Input::OpenSession { connection: connection(slot), timeout_ms });
+        self.give(index, Input::OpenSession { connection: connection(slot), timeout_ms, takes_read_only: false });
         Arc::clone(self.nodes[index].outside.open.get(&connection(slot)).expect("the session is open"))
     }
 
     /// A client comes back to a session, with the right password.
     pub(super) fn resume(&mut self, index: usize, slot: u32, session: SessionId, timeout_ms: i32) {
         let password = password::generate(session).to_vec();
-        self.give(index, Input::ResumeSession { connection: connection(slot), session, password, timeout_ms });
+        self.give(index, Input::ResumeSession { connection: connection(slot), session, password, timeout_ms, takes_read_only: false });
     }
 
     pub(super) fn request(&mut self, index: usize, slot: u32, xid: i32, op: OpCode, body: Vec<u8>) {

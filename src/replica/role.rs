@@ -12,6 +12,7 @@ impl Replica {
             // Everything that a leader's snapshot may hold is applied.
             self.shared.tree.write().set_fuzzy(false);
         }
+        self.looking_since_ms = matches!(change, RoleChange::Looking { .. }).then_some(now.monotonic_ms);
         match change {
             RoleChange::Serving { state: ServerState::Leading, .. } => {
                 self.overlay.reset(self.shared.tree.read().digest());
@@ -20,7 +21,9 @@ impl Replica {
             }
             RoleChange::Serving { .. } => self.role = Role::Learning(Learning::new(now.monotonic_ms)),
             RoleChange::Looking { .. } | RoleChange::Stopped => self.leave_office(),
-            RoleChange::Elected { .. } | RoleChange::Discovered { .. } => {}
+            // Whoever was served without a leader is let go.
+            RoleChange::Elected { .. } => self.role = Role::Idle,
+            RoleChange::Discovered { .. } => {}
         }
     }
 

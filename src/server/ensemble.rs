@@ -32,9 +32,16 @@ pub(super) struct Status {
     pub(super) is_synchronizing: Option<ServerState>,
     /// How long the last election took, ms.
     pub(super) election_ms: Option<i64>,
+    /// Without a leader it serves those who put up with it.
+    pub(super) is_read_only: bool,
 }
 
 impl Status {
+    /// Whether there are clients that it serves.
+    pub(super) fn serves(&self) -> bool {
+        self.serving.is_some() || self.is_read_only
+    }
+
     /// What `mntr` prints as `peer_state`.
     pub(super) fn name(&self) -> &'static str {
         match (self.serving, self.is_synchronizing) {
@@ -91,6 +98,16 @@ impl Ensemble {
     /// What its operators see.
     pub(super) fn status(&self) -> Status {
         *self.status.lock()
+    }
+
+    /// Whether it serves without a leader.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.status.lock().is_read_only
+    }
+
+    pub(super) fn begin_read_only(&self) {
+        self.status.lock().is_read_only = true;
+        tracing::info!("READ-ONLY: there is no leader; clients that put up with old data are served");
     }
 
     /// What it proposed, if it leads.
@@ -155,6 +172,7 @@ impl Ensemble {
             RoleChange::Elected { .. } | RoleChange::Discovered { .. } => {}
         }
         let mut status = self.status.lock();
+        status.is_read_only = false;
         status.since_ms = node.clock.now().monotonic_ms;
         match change {
             RoleChange::Looking { reason } => {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use parking_lot::MutexGuard;
 
 use super::command::Command;
+use super::ensemble::Ensemble;
 use super::node::Node;
 use crate::ids::{ConnectionId, Zxid};
 use crate::net::{Connection, Done, Namespaces};
@@ -54,8 +55,9 @@ impl<'a> Execute<'a> {
         self.written.flush(&self.node.stats.metrics);
         // Whoever takes a session over is told when its old connection is out of everybody's sight.
         self.closed.iter().for_each(|connection| connection.leave());
+        let is_read_only = self.node.ensemble.get().is_some_and(Ensemble::is_read_only);
         for (connection, session) in std::mem::take(&mut self.opened) {
-            self.with(connection, |connection| connection.opened(session));
+            self.with(connection, |connection| connection.opened(session, is_read_only));
         }
         self.touched.sort_unstable_by_key(|connection| connection.id());
         self.touched.dedup_by_key(|connection| connection.id());
@@ -103,7 +105,7 @@ impl Effects for Execute<'_> {
         match output {
             Output::TakeSnapshot(link) => self.to_freeze.push(link),
             other => {
-                if let Output::Role(RoleChange::Looking { .. } | RoleChange::Stopped) = other {
+                if let Output::Role(RoleChange::Looking { .. } | RoleChange::Elected { .. } | RoleChange::Stopped) = other {
                     self.let_clients_go();
                 }
                 ensemble.carry_out(self.node, &other);
@@ -135,6 +137,12 @@ impl Effects for Execute<'_> {
 
     fn session_opened(&mut self, connection: ConnectionId, session: Arc<SessionCell>) {
         self.opened.push((connection, session));
+    }
+
+    fn read_only_began(&mut self) {
+        if let Some(ensemble) = self.node.ensemble.get() {
+            ensemble.begin_read_only();
+        }
     }
 
     fn session_refused(&mut self, connection: ConnectionId) {

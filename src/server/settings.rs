@@ -15,6 +15,8 @@ use crate::zab::HistoryLimits;
 
 /// A server alone has no learner.
 const NOTHING_KEPT: HistoryLimits = HistoryLimits { delivered_count_max: 0, delivered_bytes_max: 0 };
+/// A member looks for a leader at least for so long, ms, before it serves reads (`QuorumPeer.run`).
+const READ_ONLY_DELAY_MS_MIN: i64 = 2000;
 /// Bytes of znodes that a snapshot copies while it keeps writes from being applied.
 pub(super) const SNAPSHOT_SLICE_BYTES: usize = 256 << 10;
 
@@ -50,9 +52,15 @@ pub(super) fn replica(settings: &Settings, server_id: u8, seed: u64) -> ReplicaS
         server_id,
         tick_time_ms: i64::from(settings.session.tick_time_ms),
         sessions_max: settings.limits.sessions_max as usize,
+        read_only_delay_ms: settings.ensemble.read_only_mode_enabled.then(|| read_only_delay_ms(settings)),
         seed,
         rules: write_rules(settings),
     }
+}
+
+/// How long a member looks for a leader before it serves reads.
+fn read_only_delay_ms(settings: &Settings) -> i64 {
+    i64::from(settings.session.tick_time_ms).max(READ_ONLY_DELAY_MS_MIN)
 }
 
 fn owner_rules(settings: &Settings) -> OwnerRules {

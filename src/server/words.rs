@@ -134,12 +134,14 @@ impl Inbox for Words {
 
 impl ServerView for Words {
     fn is_serving(&self) -> bool {
-        self.node.ensemble.get().is_none_or(|ensemble| ensemble.status().serving.is_some())
+        self.node.ensemble.get().is_none_or(|ensemble| ensemble.status().serves())
     }
 
     fn mode(&self) -> Mode {
         let Some(ensemble) = self.node.ensemble.get() else { return Mode::Standalone };
-        match ensemble.status().serving {
+        let status = ensemble.status();
+        match status.serving {
+            _ if status.is_read_only => Mode::ReadOnly,
             Some(ServerState::Leading) => Mode::Leader,
             Some(ServerState::Observing) => Mode::Observer,
             _ => Mode::Follower,

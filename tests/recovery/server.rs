@@ -132,7 +132,8 @@ impl Server {
         let shared = Arc::new(Shared::new(tree, 1));
         let auth = AuthRules::default();
         let rules = WriteRules { auth, skip_acl: false, enforce_quota: false, reconfig_enabled: false, close_session_txn: true };
-        let settings = ReplicaSettings { server_id: 1, tick_time_ms: 100, seed: 1, sessions_max: 1_000_000, rules };
+        let settings =
+            ReplicaSettings { server_id: 1, tick_time_ms: 100, read_only_delay_ms: None, seed: 1, sessions_max: 1_000_000, rules };
         let replica = Replica::standalone(settings, Arc::clone(&shared), &sessions, now);
         let journal = Journal::new(Arc::clone(&fs), &directories, &setup.persistence, recovered.last_zxid, 1);
         let mut server = Self {
@@ -196,7 +197,7 @@ impl Server {
     fn open(&mut self, random: &mut Random) -> Input {
         self.connections += 1;
         let connection = ConnectionId { slot: self.connections, generation: 0 };
-        Input::OpenSession { connection, timeout_ms: random.one_of(&[200, 1000, 5000]) }
+        Input::OpenSession { connection, timeout_ms: random.one_of(&[200, 1000, 5000]), takes_read_only: false }
     }
 
     fn request(&self, connection: ConnectionId, op: OpCode, body: Vec<u8>) -> Input {

@@ -86,10 +86,10 @@ impl Clients {
         self.clients[index].connection = Some((node, connection));
         world.nodes[node].connections.insert(connection);
         let input = match self.clients[index].session {
-            None => Input::OpenSession { connection, timeout_ms: SESSION_MS },
+            None => Input::OpenSession { connection, timeout_ms: SESSION_MS, takes_read_only: false },
             Some(session) => {
                 let password = password::generate(session).to_vec();
-                Input::ResumeSession { connection, session, password, timeout_ms: SESSION_MS }
+                Input::ResumeSession { connection, session, password, timeout_ms: SESSION_MS, takes_read_only: false }
             }
         };
         world.turn(node, vec![input]);

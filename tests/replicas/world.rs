@@ -239,7 +239,8 @@ impl World {
         let run = self.nodes[node].run + 1;
         let shared = Arc::new(Shared::new(tree, 1));
         let rules = WriteRules { close_session_txn: true, ..WriteRules::default() };
-        let settings = ReplicaSettings { server_id: id.0 as u8, tick_time_ms: TICK_MS, sessions_max: 1_000, seed: 1, rules };
+        let settings =
+            ReplicaSettings { server_id: id.0 as u8, tick_time_ms: TICK_MS, sessions_max: 1_000, read_only_delay_ms: None, seed: 1, rules };
         let ensemble = Settings {
             server_id: id,
             membership: self.membership.clone(),
