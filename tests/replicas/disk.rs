@@ -52,8 +52,8 @@ impl Disk {
         self.queue.clear();
     }
 
-    /// Carries out the next write.
-    pub fn step(&mut self) -> Option<Done> {
+    /// Carries out the next write. `applied` is the end of the state in memory.
+    pub fn step(&mut self, applied: Zxid) -> Option<Done> {
         let (answer, reload) = match self.queue.pop_front()? {
             Write::Append(zxid, payload) => {
                 self.history.push((zxid, payload));
@@ -74,7 +74,7 @@ impl Disk {
             Write::Truncate(to) => {
                 self.history.retain(|(zxid, _)| *zxid <= to);
                 self.end = to;
-                (Input::Truncated(to), Some(self.state()))
+                (Input::Truncated(to), (applied > to).then(|| self.state()))
             }
             Write::Install(zxid, history) => {
                 (self.history, self.end) = (history, zxid);
@@ -100,9 +100,12 @@ impl Disk {
         Recovered { accepted_epoch, current_epoch, last_zxid, recent, is_uninitialized: false }
     }
 
-    /// The history up to a txn that is applied: a snapshot of it.
+    /// The history up to a txn that is applied: a snapshot of it. A leader may have applied what its own disk has yet to write.
     pub fn history_to(&self, zxid: Zxid) -> History {
-        self.history.iter().filter(|(other, _)| *other <= zxid).cloned().collect()
+        let waiting =
+            self.queue.iter().filter_map(|write| if let Write::Append(zxid, payload) = write { Some((zxid, payload)) } else { None });
+        let all = self.history.iter().map(|(zxid, payload)| (zxid, payload)).chain(waiting);
+        all.filter(|(other, _)| **other <= zxid).map(|(zxid, payload)| (*zxid, payload.clone())).collect()
     }
 
     pub fn read(&self, after: Zxid, count: usize) -> Option<HistorySlice> {

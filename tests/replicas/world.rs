@@ -343,7 +343,8 @@ impl World {
     }
 
     fn disk_done(&mut self, node: usize) {
-        let Some(done) = self.nodes[node].disk.step() else { return };
+        let applied = self.nodes[node].shared.tree.read().last_zxid();
+        let Some(done) = self.nodes[node].disk.step(applied) else { return };
         if !self.nodes[node].disk.is_idle() {
             self.start_disk(node);
         }
