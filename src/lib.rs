@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod bench;
+pub mod client;
 pub mod config;
 pub mod ids;
 pub mod net;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::args::Plan;
 use super::error::BenchError;
-use super::frames::{self, AUTH_XID, Reply, Request, Ticket};
-use super::servers::Servers;
+use crate::client::frames::{self, AUTH_XID, Reply, Request, Ticket};
+use crate::client::servers::Servers;
 use crate::proto::error_code::ErrorCode;
 use crate::proto::reply::{NOTIFICATION_XID, PING_XID};
 

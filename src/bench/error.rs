@@ -4,6 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::client::servers::BadServers;
 use crate::proto::error_code::ErrorCode;
 
 /// Why a run ends without a result.
@@ -17,6 +18,9 @@ pub enum BenchError {
         /// What is wrong with it, and what it may be.
         why: String,
     },
+    /// The connection string.
+    #[error(transparent)]
+    Servers(#[from] BadServers),
     /// None of the servers took the connection.
     #[error("cannot connect to any server of {servers}; the last attempt, {last}: {source}")]
     CannotConnect {

@@ -3,17 +3,17 @@
 use super::args::Plan;
 use super::error::BenchError;
 use super::fleet::{Fleet, Load};
-use super::frames::{Reply, Request};
 use super::interrupt;
 use super::layout::Layout;
 use super::link::{Link, Sent};
 use super::meter::Meter;
 use super::outcome::{CONNECTION_LOSS, OPERATION_TIMEOUT, Outcome};
-use super::servers::Servers;
 use super::tally::Tally;
 use super::usage::Usage;
 use super::window::Window;
 use super::workload::Kind;
+use crate::client::frames::{Reply, Request};
+use crate::client::servers::Servers;
 use crate::proto::error_code::ErrorCode;
 
 /// Connections that begin their handshakes at a time.

@@ -12,10 +12,10 @@ use socket2::{Domain, Socket, Type};
 
 use super::args::Plan;
 use super::error::{BenchError, system};
-use super::frames::Reply;
 use super::interrupt;
 use super::link::{Link, Sent};
-use super::servers::Servers;
+use crate::client::frames::Reply;
+use crate::client::servers::Servers;
 
 /// What one read call takes at most, in bytes.
 const READ_BYTES: usize = 256 << 10;

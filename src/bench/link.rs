@@ -14,8 +14,8 @@ use std::net::TcpStream;
 use rustix::event::epoll::EventFlags;
 
 use super::fleet::{Load, Wire};
-use super::frames::{self, AUTH_XID, Reply, Request, Ticket};
 use super::workload::Kind;
+use crate::client::frames::{self, AUTH_XID, Reply, Request, Ticket};
 use crate::ids::SessionId;
 use crate::proto::error_code::ErrorCode;
 use crate::proto::reply::{NOTIFICATION_XID, PING_XID};

@@ -2,14 +2,13 @@
 //!
 //! One thread drives all connections (`fleet`, `link`); what they send is decided by a load: `stream` for the steady workloads,
 //! `fanout` for watches, `storm` for sessions. The rest is arguments, names, schedule, counts and reports. It is a client like any
-//! other: it uses the records of `proto`, and nothing of the server.
+//! other: it uses `client` and the records of `proto`, and nothing of the server.
 
 mod args;
 mod control;
 mod error;
 mod fanout;
 mod fleet;
-mod frames;
 mod interrupt;
 mod layout;
 mod link;
@@ -18,7 +17,6 @@ mod outcome;
 mod pace;
 mod prepare;
 mod report;
-mod servers;
 mod silence;
 mod spread;
 mod storm;
@@ -38,8 +36,9 @@ use args::Plan;
 use error::BenchError;
 use layout::Layout;
 use outcome::Outcome;
-use servers::Servers;
 use workload::Workload;
+
+use crate::client::servers::Servers;
 
 /// Wrong arguments.
 const INVALID_INVOCATION: u8 = 2;
@@ -54,7 +53,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("paddock: {error}");
-            if matches!(error, BenchError::Argument { .. }) { ExitCode::from(INVALID_INVOCATION) } else { ExitCode::FAILURE }
+            if matches!(error, BenchError::Argument { .. } | BenchError::Servers(_)) {
+                ExitCode::from(INVALID_INVOCATION)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -8,11 +8,11 @@ use jute::{Decode, Reader};
 use super::args::Plan;
 use super::control::Control;
 use super::error::BenchError;
-use super::frames::Request;
 use super::interrupt;
 use super::layout::Layout;
-use super::servers::Servers;
 use super::workload::Workload;
+use crate::client::frames::Request;
+use crate::client::servers::Servers;
 use crate::proto::error_code::ErrorCode;
 use crate::proto::records::client::GetChildrenResponse;
 

@@ -3,16 +3,16 @@
 use super::args::Plan;
 use super::error::BenchError;
 use super::fleet::{Fleet, Load};
-use super::frames::Reply;
 use super::interrupt;
 use super::link::{Link, Sent};
 use super::meter::Meter;
 use super::outcome::{CONNECTION_LOSS, Outcome};
-use super::servers::Servers;
 use super::tally::Tally;
 use super::usage::Usage;
 use super::window::Window;
 use super::workload::Kind;
+use crate::client::frames::Reply;
+use crate::client::servers::Servers;
 use crate::proto::error_code::ErrorCode;
 
 /// How long closing may take without any progress, in ns.

@@ -5,19 +5,19 @@ use fastrand::Rng;
 use super::args::Plan;
 use super::error::BenchError;
 use super::fleet::{Fleet, Load};
-use super::frames::{Reply, Request};
 use super::interrupt;
 use super::layout::Layout;
 use super::link::{Link, Sent};
 use super::meter::Meter;
 use super::outcome::{CONNECTION_LOSS, OPERATION_TIMEOUT, Outcome};
 use super::pace::Pace;
-use super::servers::Servers;
 use super::spread::Keys;
 use super::tally::Tally;
 use super::usage::Usage;
 use super::window::Window;
 use super::workload::{Kind, Workload};
+use crate::client::frames::{Reply, Request};
+use crate::client::servers::Servers;
 use crate::proto::error_code::ErrorCode;
 
 /// Znodes that a connection creates in one folder before it makes the next.

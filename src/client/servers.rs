@@ -1,10 +1,55 @@
 //! The connection string: `host:port,host:port/chroot`, as ZooKeeper's clients take it (`ConnectStringParser`).
 
+use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use super::error::BenchError;
-
 const DEFAULT_PORT: u16 = 2181;
+
+/// A connection string that is none, or that names nobody.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("connection string {text:?}: {why}; it looks like host:port,host:port/chroot")]
+pub struct BadServers {
+    /// The text as given.
+    pub text: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// One server by its name, not looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// Name or address, without brackets.
+    pub name: String,
+    /// Client port.
+    pub port: u16,
+}
+
+impl Host {
+    /// The addresses of the name.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn resolve(&self) -> Result<Vec<SocketAddr>, String> {
+        let found = (self.name.as_str(), self.port).to_socket_addrs().map_err(|error| format!("cannot resolve {}: {error}", self.name))?;
+        Ok(found.collect())
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.contains(':') { write!(f, "[{}]:{}", self.name, self.port) } else { write!(f, "{}:{}", self.name, self.port) }
+    }
+}
+
+/// Takes a connection string apart: its hosts in the order given, and the chroot.
+///
+/// # Errors
+/// When a part is empty, a port is not a number, or the chroot is not a path.
+pub fn parse(text: &str) -> Result<(Vec<Host>, String), BadServers> {
+    let (hosts, chroot) = split_chroot(text)?;
+    let hosts = hosts.split(',').map(|host| split_port(host.trim()).map_err(|why| bad(text, &why)));
+    Ok((hosts.collect::<Result<_, _>>()?, chroot))
+}
 
 /// The servers of one ensemble, resolved, and the znode below which a client stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,13 +67,11 @@ impl Servers {
     ///
     /// # Errors
     /// When a part is empty, a port is not a number, a name does not resolve, or the chroot is not a path.
-    pub fn resolve(text: &str) -> Result<Self, BenchError> {
-        let (hosts, chroot) = split_chroot(text)?;
+    pub fn resolve(text: &str) -> Result<Self, BadServers> {
+        let (hosts, chroot) = parse(text)?;
         let mut addresses = Vec::new();
-        for host in hosts.split(',') {
-            let (name, port) = split_port(host.trim()).map_err(|why| bad(text, &why))?;
-            let found = (name, port).to_socket_addrs().map_err(|error| bad(text, &format!("cannot resolve {name}: {error}")))?;
-            addresses.extend(found);
+        for host in hosts {
+            addresses.extend(host.resolve().map_err(|why| bad(text, &why))?);
         }
         if addresses.is_empty() {
             return Err(bad(text, "no name has an address"));
@@ -43,11 +86,11 @@ impl Servers {
     }
 }
 
-fn bad(text: &str, why: &str) -> BenchError {
-    BenchError::Argument { what: format!("connection string {text:?}"), why: format!("{why}; it looks like host:port,host:port/chroot") }
+fn bad(text: &str, why: &str) -> BadServers {
+    BadServers { text: text.to_owned(), why: why.to_owned() }
 }
 
-fn split_chroot(text: &str) -> Result<(&str, String), BenchError> {
+fn split_chroot(text: &str) -> Result<(&str, String), BadServers> {
     let Some(slash) = text.find('/') else { return Ok((text, String::new())) };
     let (hosts, chroot) = text.split_at(slash);
     let chroot = if chroot == "/" { "" } else { chroot };
@@ -55,8 +98,8 @@ fn split_chroot(text: &str) -> Result<(&str, String), BenchError> {
     if is_path { Ok((hosts, chroot.to_owned())) } else { Err(bad(text, &format!("{chroot:?} is not the path of a znode"))) }
 }
 
-/// The name and the port; an IPv6 address stands in brackets when a port follows it.
-fn split_port(host: &str) -> Result<(&str, u16), String> {
+/// Name and port; an IPv6 address stands in brackets when a port follows it.
+fn split_port(host: &str) -> Result<Host, String> {
     let (name, port) = match host.strip_prefix('[') {
         Some(rest) => {
             let (name, behind) = rest.split_once(']').ok_or_else(|| format!("{host:?} has no closing bracket"))?;
@@ -69,7 +112,7 @@ fn split_port(host: &str) -> Result<(&str, u16), String> {
         return Err("a host is missing".to_owned());
     }
     let port = port.map_or(Ok(DEFAULT_PORT), |port| port.parse().map_err(|_| format!("{port:?} is not a port")))?;
-    Ok((name, port))
+    Ok(Host { name: name.to_owned(), port })
 }
 
 #[cfg(test)]
@@ -87,6 +130,15 @@ mod tests {
         assert_eq!(list("127.0.0.1:5,127.0.0.2:6/a/b"), ("127.0.0.1:5,127.0.0.2:6".to_owned(), "/a/b".to_owned()));
         assert_eq!(list("[::1]:7/"), ("[::1]:7".to_owned(), String::new()));
         assert_eq!(list("::1"), ("[::1]:2181".to_owned(), String::new()));
+    }
+
+    #[test]
+    fn hosts_keep_their_names() {
+        let (hosts, chroot) = parse("zk1,[::1]:2182/a").expect("is a connection string");
+        assert_eq!(
+            (hosts.iter().map(Host::to_string).collect::<Vec<_>>(), &*chroot),
+            (vec!["zk1:2181".to_owned(), "[::1]:2182".to_owned()], "/a")
+        );
     }
 
     #[test]
