@@ -16,4 +16,4 @@ pub use error::{ConfigError, Problem, Reason};
 pub use members::{HostPort, Member, MemberAddress, MemberError, Members, Role, parse_member};
 pub use notice::{Level, Notice, Origin};
 pub use settings::*;
-pub use zoo_cfg::{Loaded, from_arguments, load};
+pub use zoo_cfg::{Examined, Loaded, examine, from_arguments, load, remark};

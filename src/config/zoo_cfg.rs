@@ -26,6 +26,19 @@ pub struct Loaded {
     pub notices: Vec<Notice>,
 }
 
+/// What a file says, whether it could be served or not.
+#[derive(Clone, Debug)]
+pub struct Examined {
+    /// The members that it names.
+    pub members: Members,
+    /// Every setting as it is written. Some are secrets.
+    pub values: BTreeMap<String, String>,
+    /// Why a server would not start with it.
+    pub problems: Vec<Problem>,
+    /// What the operator should know.
+    pub notices: Vec<Notice>,
+}
+
 struct Value {
     origin: Origin,
     text: String,
@@ -36,16 +49,43 @@ struct Value {
 /// # Errors
 /// When the file cannot be read, or says what must not or cannot be done: one problem for each bad line.
 pub fn load(file: &Path, environment: &[(String, String)]) -> Result<Loaded, ConfigError> {
+    parse(&read(file)?, file, environment)
+}
+
+/// Reads a `zoo.cfg` as [`load`] does, for somebody who only wants to know what would become of it.
+///
+/// # Errors
+/// When the file cannot be read at all.
+pub fn examine(file: &Path, environment: &[(String, String)]) -> Result<Examined, ConfigError> {
+    let mut builder = take_text(&read(file)?, file, environment)?;
+    builder.complete();
+    let Builder { members, seen: values, problems, notices, .. } = builder;
+    Ok(Examined { members, values, problems, notices })
+}
+
+/// What is said about a setting that has not the effect here that it has in ZooKeeper; `None` for one that has it.
+#[must_use]
+pub fn remark(key: &str, value: &str) -> Option<String> {
+    let mut builder = Builder::new(Settings::new(Path::new(""), 0), Origin::Arguments);
+    builder.take(key, &Value { origin: Origin::Arguments, text: value.to_owned() }, false);
+    let problem = builder.problems.first().map(|problem| problem.reason.to_string());
+    problem.or_else(|| builder.notices.first().map(|notice| notice.text.clone()))
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { file: file.to_owned(), source };
     let size = fs::metadata(file).map_err(unreadable)?.len();
     if size > FILE_BYTES_MAX {
         return Err(ConfigError::TooLarge { file: file.to_owned(), size, limit: FILE_BYTES_MAX });
     }
-    let text = fs::read(file).map_err(unreadable)?;
-    parse(&text, file, environment)
+    fs::read(file).map_err(unreadable)
 }
 
 fn parse(text: &[u8], file: &Path, environment: &[(String, String)]) -> Result<Loaded, ConfigError> {
+    take_text(text, file, environment)?.finish()
+}
+
+fn take_text(text: &[u8], file: &Path, environment: &[(String, String)]) -> Result<Builder, ConfigError> {
     let entries = properties::parse(text).map_err(|bad| {
         let origin = Origin::line(file, bad.line);
         ConfigError::Refused(vec![Problem { origin, key: String::new(), value: None, reason: Reason::BadUnicodeEscape }])
@@ -57,7 +97,7 @@ fn parse(text: &[u8], file: &Path, environment: &[(String, String)]) -> Result<L
     }
     let mut builder = Builder::new(Settings::new(Path::new(""), 0), Origin::File(file.to_owned()));
     builder.take_all(values);
-    builder.finish()
+    Ok(builder)
 }
 
 /// The properties of the environment by their key in `zoo.cfg`.
@@ -200,11 +240,16 @@ impl Builder {
         }
     }
 
-    fn finish(mut self) -> Result<Loaded, ConfigError> {
+    /// Checks what only the whole can show.
+    fn complete(&mut self) {
         self.check_sessions();
         self.check_enforced_auth();
         self.check_members();
         self.check_presence();
+    }
+
+    fn finish(mut self) -> Result<Loaded, ConfigError> {
+        self.complete();
         if self.settings.storage.data_log_dir == PathBuf::new() {
             self.settings.storage.data_log_dir = self.settings.storage.data_dir.clone();
         }
@@ -331,6 +376,29 @@ mod tests {
 
     fn refusal(text: &str) -> String {
         with(text).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn a_file_that_does_not_load_is_examined_all_the_same() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("zoo.cfg");
+        let text = "dataDir=/nowhere\nclientPort=2181\ninitLimit=5\nsyncLimit=2\nserver.1=a:1:2\nserver.2=b:1:2\nsslQuorum=true\nnio.numWorkerThreads=3\n";
+        fs::write(&file, text).expect("writable");
+        assert!(load(&file, &[]).is_err());
+        let examined = examine(&file, &[]).expect("readable");
+        assert_eq!(examined.members.servers.len(), 2);
+        assert_eq!(examined.values.get("sslQuorum").map(String::as_str), Some("true"));
+        let reasons: Vec<_> = examined.problems.iter().map(|problem| &problem.reason).collect();
+        assert!(matches!(reasons[..], [Reason::ProtectionMissing { .. }, Reason::MyIdUnreadable { .. }]), "{reasons:?}");
+        assert!(examined.notices.iter().any(|notice| notice.key == "nio.numWorkerThreads"));
+        assert!(examine(&folder.path().join("none"), &[]).is_err());
+    }
+
+    #[test]
+    fn a_setting_without_its_effect_has_a_remark() {
+        assert_eq!(remark("snapCount", "1000"), None);
+        assert!(remark("sslQuorum", "true").is_some_and(|text| text.contains("TLS between servers")));
+        assert!(remark("nio.numWorkerThreads", "3").is_some_and(|text| text.contains("has no effect")));
     }
 
     #[test]
