@@ -5,6 +5,7 @@ pub mod bench;
 pub mod client;
 pub mod config;
 pub mod ids;
+pub mod migrate;
 pub mod net;
 pub mod proto;
 pub mod replica;

@@ -1,4 +1,4 @@
-//! The command line: `paddock server [FILE]`, `paddock bench WORKLOAD [SERVERS]`.
+//! The command line: `paddock server [FILE]`, `paddock bench WORKLOAD [SERVERS]`, `paddock migrate check|verify SERVERS`.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use paddock::bench;
 use paddock::config::{self, Loaded, Settings};
+use paddock::migrate;
 use paddock::server;
 use tracing_subscriber::EnvFilter;
 
@@ -41,12 +42,15 @@ enum Command {
     },
     /// Puts load on a ZooKeeper-compatible ensemble and tells how fast it answers.
     Bench(Box<bench::Arguments>),
+    /// Looks at an ensemble that moves from ZooKeeper to Paddock, before the move and after each step.
+    Migrate(migrate::Arguments),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Server { arguments } => serve(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Migrate(arguments) => migrate::run(&arguments),
     }
 }
 

@@ -9,8 +9,8 @@ use crate::proto::error_code::ErrorCode;
 use crate::proto::op_code::OpCode;
 use crate::proto::password::PASSWORD_BYTES;
 use crate::proto::records::client::{
-    AuthPacket, ConnectRequest, CreateRequest, DeleteRequest, ExistsRequest, GetChildrenRequest, GetDataRequest, MultiHeader,
-    RequestHeader, SetDataRequest, SyncRequest,
+    AuthPacket, ConnectRequest, CreateRequest, DeleteRequest, ExistsRequest, GetAclRequest, GetChildrenRequest, GetDataRequest,
+    MultiHeader, RequestHeader, SetDataRequest, SyncRequest,
 };
 use crate::proto::records::data::{Acl, Id};
 use crate::proto::reply::{HEADER_BYTES, PING_XID};
@@ -103,6 +103,8 @@ pub enum Request<'a> {
     Exists(&'a str),
     /// getChildren.
     Children(&'a str),
+    /// getACL.
+    Acl(&'a str),
     /// setData, any version.
     Set(&'a str, &'a [u8]),
     /// create, persistent, open to all.
@@ -130,6 +132,7 @@ impl Request<'_> {
             Self::Children(path) => {
                 request(out, xid, OpCode::GET_CHILDREN, |out| GetChildrenRequest { path: text(path), watch: false }.encode(out));
             }
+            Self::Acl(path) => request(out, xid, OpCode::GET_ACL, |out| GetAclRequest { path: text(path) }.encode(out)),
             Self::Set(path, data) => request(out, xid, OpCode::SET_DATA, |out| set(path, data).encode(out)),
             Self::Create(path, data) => request(out, xid, OpCode::CREATE, |out| create(path, data).encode(out)),
             Self::Delete(path) => request(out, xid, OpCode::DELETE, |out| DeleteRequest { path: text(path), version: ANY }.encode(out)),

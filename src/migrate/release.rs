@@ -1,0 +1,127 @@
+//! Which server a version text names, and whether that release can be a partner.
+
+use std::fmt;
+
+use super::finding::Level;
+
+/// What runs on a member.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// This server, with the version that it gives.
+    Paddock(String),
+    /// ZooKeeper of this release.
+    Java(Release),
+    /// It gives no version that is one.
+    Unknown(String),
+}
+
+/// A release of ZooKeeper.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Release(pub u32, pub u32, pub u32);
+
+/// The newest release that this version knows of.
+const NEWEST: Release = Release(3, 9, 6);
+
+impl fmt::Display for Release {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Paddock(version) => write!(f, "Paddock {version}"),
+            Self::Java(release) => write!(f, "Java {release}"),
+            Self::Unknown(text) if text.is_empty() => f.write_str("of no known version"),
+            Self::Unknown(text) => write!(f, "of version {text:?}"),
+        }
+    }
+}
+
+impl Kind {
+    /// Reads what follows `Zookeeper version:`, e.g. `3.9.6-<commit>, built on …`.
+    #[must_use]
+    pub fn parse(version: &str) -> Self {
+        let name = version.split([',', ' ']).next().unwrap_or_default();
+        let (release, build) = name.split_once('-').unwrap_or((name, ""));
+        if let Some(own) = build.strip_prefix("paddock-") {
+            return Self::Paddock(own.to_owned());
+        }
+        let mut numbers = release.split('.').map(str::parse);
+        match (numbers.next(), numbers.next(), numbers.next(), numbers.next()) {
+            (Some(Ok(major)), Some(Ok(minor)), Some(Ok(patch)), None) => Self::Java(Release(major, minor, patch)),
+            _ => Self::Unknown(version.to_owned()),
+        }
+    }
+}
+
+impl Release {
+    /// What this release means for a migration. The defects are ZooKeeper's own, by their numbers in its tracker.
+    #[must_use]
+    pub fn judge(self) -> (Level, String) {
+        let Self(major, minor, patch) = self;
+        if self > NEWEST {
+            return (Level::Caution, format!("Java {self} is newer than {NEWEST}, the newest that this version knows"));
+        }
+        match (major, minor, patch) {
+            (3, 9, 4..=6) | (3, 8, 7) => (Level::Good, format!("Java {self} can be a partner")),
+            (3, 9, 3) => stop(self, "after a restart it may skip txns when it becomes leader (ZOOKEEPER-4925)", "3.9.6"),
+            (3, 9, 2) | (3, 8, 5..) => caution(self, "a member may leave and join again under load, or stop incompletely"),
+            (3, 8 | 9, _) => {
+                stop(self, "it may lose acknowledged writes when servers restart (ZOOKEEPER-4643, ZOOKEEPER-4646)", newest(minor))
+            }
+            (3, 6 | 7, _) => stop(self, "it was not tried, and has defects that lose writes when servers restart", "3.8.7"),
+            _ => stop(self, "its quorum protocol was not tried", "3.8.7"),
+        }
+    }
+}
+
+fn newest(minor: u32) -> &'static str {
+    if minor == 8 { "3.8.7" } else { "3.9.6" }
+}
+
+fn stop(release: Release, why: &str, update: &str) -> (Level, String) {
+    (Level::Stop, format!("Java {release} cannot be a partner: {why}; update the Java servers to {update} first"))
+}
+
+fn caution(release: Release, why: &str) -> (Level, String) {
+    (Level::Caution, format!("Java {release} is no good partner: {why} (ZOOKEEPER-4394, ZOOKEEPER-4712)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::full_version;
+
+    #[test]
+    fn versions_are_told_apart() {
+        assert_eq!(Kind::parse("3.9.6-ab, built on 2026-09-03 19:29 UTC"), Kind::Java(Release(3, 9, 6)));
+        assert_eq!(Kind::parse("3.4.14-4c25d4, built on 03/06/2019"), Kind::Java(Release(3, 4, 14)));
+        assert_eq!(Kind::parse(&full_version()), Kind::Paddock(env!("CARGO_PKG_VERSION").to_owned()));
+        for text in ["", "3.9", "3.9.x-1", "3.9.6.1", "99999999999.1.1"] {
+            assert_eq!(Kind::parse(text), Kind::Unknown(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn releases_that_lose_writes_stop_a_migration() {
+        for (release, level) in [
+            (Release(3, 9, 6), Level::Good),
+            (Release(3, 9, 4), Level::Good),
+            (Release(3, 8, 7), Level::Good),
+            (Release(3, 9, 3), Level::Stop),
+            (Release(3, 9, 2), Level::Caution),
+            (Release(3, 9, 1), Level::Stop),
+            (Release(3, 8, 6), Level::Caution),
+            (Release(3, 8, 4), Level::Stop),
+            (Release(3, 7, 2), Level::Stop),
+            (Release(3, 4, 14), Level::Stop),
+            (Release(3, 9, 7), Level::Caution),
+            (Release(3, 10, 0), Level::Caution),
+        ] {
+            assert_eq!(release.judge().0, level, "{release}");
+        }
+        assert!(Release(3, 8, 2).judge().1.ends_with("update the Java servers to 3.8.7 first"));
+    }
+}
