@@ -69,6 +69,7 @@ fn prepare(c: &mut Criterion) {
                     time_ms: 1,
                     session: SESSION,
                     identities: &identities,
+                    may_own_ephemerals: Ok(()),
                     acl_bytes_left: 1 << 20,
                 };
                 let is_prepared = prepare.write(write).is_ok();

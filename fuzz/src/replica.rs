@@ -11,7 +11,7 @@ use paddock::ids::{ConnectionId, SessionId, Zxid};
 use paddock::proto::op_code::OpCode;
 use paddock::proto::password;
 use paddock::proto::records::client as records;
-use paddock::replica::{Effects, Input, Now, Replica, ReplicaSettings, Request, Shared, View};
+use paddock::replica::{Effects, Input, LocalSessions, Now, Replica, ReplicaSettings, Request, Shared, View};
 use paddock::request::prepare::WriteRules;
 use paddock::request::reply::encode_body;
 use paddock::session::SessionCell;
@@ -83,6 +83,10 @@ impl Effects for World {
         let zxid = view.tree.last_zxid();
         let seen = self.seen.insert(connection, zxid).unwrap_or(zxid);
         assert!(zxid >= seen, "the zxid of a connection's replies never goes back");
+        if *applied == Applied::Session {
+            // Its connection ends behind this, as the server's do.
+            self.close(connection);
+        }
     }
 
     fn event(&mut self, watchers: &[Watcher], _: Zxid, _: EventType, path: &str, _: &AclList) {
@@ -130,17 +134,19 @@ struct Scenario {
     snapshot: Option<Snapshot>,
 }
 
-fn settings() -> ReplicaSettings {
+fn settings(local_sessions: LocalSessions) -> ReplicaSettings {
     let rules = WriteRules { close_session_txn: true, enforce_quota: true, ..WriteRules::default() };
-    ReplicaSettings { server_id: 1, tick_time_ms: 1000, sessions_max: 50, read_only_delay_ms: None, seed: SEED, rules }
+    ReplicaSettings { server_id: 1, tick_time_ms: 1000, sessions_max: 50, read_only_delay_ms: None, local_sessions, seed: SEED, rules }
 }
 
 /// The bytes are the scenario.
 pub fn run(data: &[u8]) {
     let shared = Arc::new(Shared::new(DataTree::new(SEED, RULES, true), SEED));
     let now = Now { wall_ms: 1_700_000_000_000, monotonic_ms: 0 };
+    // The bytes of the corpus mean what they meant without these.
+    let local_sessions = [LocalSessions::Off, LocalSessions::Kept, LocalSessions::Upgraded][data.len() % 3];
     let mut scenario = Scenario {
-        replica: Replica::standalone(settings(), Arc::clone(&shared), &[], now),
+        replica: Replica::standalone(settings(local_sessions), Arc::clone(&shared), &[], now),
         shared,
         world: World::default(),
         waiting: Vec::new(),

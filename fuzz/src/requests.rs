@@ -86,6 +86,7 @@ fn write(op: OpCode, body: &[u8]) {
         time_ms: 5000,
         session: SESSION,
         identities: &identities,
+        may_own_ephemerals: Ok(()),
         acl_bytes_left: 1 << 20,
     };
     let is_close = matches!(write, Write::CloseSession);

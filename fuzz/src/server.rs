@@ -12,7 +12,7 @@ use paddock::admin::Word;
 use paddock::ids::{ConnectionId, Zxid};
 use paddock::net::{Connection, ConnectionTable, Context, Done, Inbox, NetSettings, ServerStats, listen};
 use paddock::proto::records::client as records;
-use paddock::replica::{Effects, Input, Now, Replica, ReplicaSettings, Shared, View};
+use paddock::replica::{Effects, Input, LocalSessions, Now, Replica, ReplicaSettings, Shared, View};
 use paddock::request::auth::AuthRules;
 use paddock::request::prepare::WriteRules;
 use paddock::request::read::encode_event;
@@ -177,8 +177,15 @@ pub fn run(data: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
     let shared = Arc::new(Shared::new(DataTree::new(SEED, RULES, true), SEED));
     let rules = WriteRules { close_session_txn: true, ..WriteRules::default() };
-    let replica_settings =
-        ReplicaSettings { server_id: 1, tick_time_ms: 1000, sessions_max: 50, read_only_delay_ms: None, seed: SEED, rules };
+    let replica_settings = ReplicaSettings {
+        server_id: 1,
+        tick_time_ms: 1000,
+        sessions_max: 50,
+        read_only_delay_ms: None,
+        local_sessions: LocalSessions::Off,
+        seed: SEED,
+        rules,
+    };
     let replica = Replica::standalone(replica_settings, Arc::clone(&shared), &[], Now::default());
     let table = Arc::new(ConnectionTable::default());
     let bench = Arc::new(Bench {

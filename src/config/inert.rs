@@ -73,8 +73,6 @@ const TABLE: &[(&str, &[&str])] = &[
             "peerType",
             "syncEnabled",
             "observerMasterPort",
-            "localSessionsEnabled",
-            "localSessionsUpgradingEnabled",
             "oraclePath",
             "leaderServes",
             "leader.maxTimeToWaitForEpoch",
@@ -91,7 +89,6 @@ const TABLE: &[(&str, &[&str])] = &[
             "portUnification",
             "sslQuorumReloadCertFiles",
             "enableEagerACLCheck",
-            "connection_throttle_local_session_weight",
         ],
     ),
     (

@@ -30,6 +30,8 @@ fn set_parser_key(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
         }
         "autopurge.purgeInterval" => put(&mut s.storage.autopurge_purge_interval_hours, strict(value, i32::MIN, i32::MAX).map(positive)),
         "standaloneEnabled" => put(&mut s.ensemble.standalone_enabled, strict_bool(value)),
+        "localSessionsEnabled" => put(&mut s.ensemble.local_sessions_enabled, strict_bool(value)),
+        "localSessionsUpgradingEnabled" => put(&mut s.ensemble.local_sessions_upgrading_enabled, strict_bool(value)),
         "reconfigEnabled" => put(&mut s.ensemble.reconfig_enabled, strict_bool(value)),
         _ => return None,
     })
@@ -135,6 +137,7 @@ fn set_throttles(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
         "connection_throttle_decrease_ratio" | "connectionDecreaseRatio" => keep(&mut connections.decrease_ratio, ratio(value)),
         "connection_throttle_weight_enabled" => property_bool(&mut connections.weight_enabled, value),
         "connection_throttle_global_session_weight" => keep(&mut connections.global_session_weight, decode_u32(value, 1)),
+        "connection_throttle_local_session_weight" => keep(&mut connections.local_session_weight, decode_u32(value, 1)),
         "connection_throttle_renew_session_weight" => keep(&mut connections.renew_session_weight, decode_u32(value, 1)),
         _ => return None,
     })

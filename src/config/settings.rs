@@ -210,6 +210,8 @@ pub struct ConnectionThrottleSettings {
     pub weight_enabled: bool,
     /// `connection_throttle_global_session_weight`, default 3: tokens for a new global session.
     pub global_session_weight: u32,
+    /// `connection_throttle_local_session_weight`, default 1: tokens for a new session where new sessions are local.
+    pub local_session_weight: u32,
     /// `connection_throttle_renew_session_weight`, default 2: tokens for a reconnect.
     pub renew_session_weight: u32,
 }
@@ -316,6 +318,10 @@ pub struct EnsembleSettings {
     pub standalone_enabled: bool,
     /// `reconfigEnabled`, default false. On a standalone server reconfig answers UNIMPLEMENTED.
     pub reconfig_enabled: bool,
+    /// `localSessionsEnabled`, default false: a member opens new sessions for itself alone. A server that stands alone has no such.
+    pub local_sessions_enabled: bool,
+    /// `localSessionsUpgradingEnabled`, default false: a local session becomes one of the ensemble when it creates an ephemeral.
+    pub local_sessions_upgrading_enabled: bool,
     /// `readonlymode.enabled`, default false: a member without a leader serves reads to clients that put up with it. Adds `isro` to the
     /// whitelist.
     pub read_only_mode_enabled: bool,
@@ -470,6 +476,7 @@ impl Default for ConnectionThrottleSettings {
             decrease_ratio: 0.0,
             weight_enabled: false,
             global_session_weight: 3,
+            local_session_weight: 1,
             renew_session_weight: 2,
         }
     }
@@ -529,6 +536,8 @@ impl Default for EnsembleSettings {
             server_id: 0,
             standalone_enabled: true,
             reconfig_enabled: false,
+            local_sessions_enabled: false,
+            local_sessions_upgrading_enabled: false,
             read_only_mode_enabled: false,
             members: Members::default(),
             init_limit_ticks: 0,

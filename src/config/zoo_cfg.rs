@@ -235,7 +235,7 @@ impl Builder {
             "peerType" if !matches!(text.to_ascii_lowercase().as_str(), "participant" | "observer") => {
                 Some(Reason::NotOneOf { expected: "participant or observer" })
             }
-            "syncEnabled" | "localSessionsEnabled" | "localSessionsUpgradingEnabled" | "portUnification" => strict_bool(text).err(),
+            "syncEnabled" | "portUnification" => strict_bool(text).err(),
             _ => None,
         }
     }
@@ -534,6 +534,19 @@ mod tests {
         assert_eq!(settings.limits.record_bytes_max(), 5000 + 1024);
         assert_eq!(with("").expect("accepted").settings.limits.record_bytes_max(), 2 * 0xf_ffff);
         assert!(with("quorumListenOnAllIPs=yes").is_err() && with("initLimit=-1").is_err());
+    }
+
+    #[test]
+    fn sessions_are_local_where_the_file_says_so() {
+        let local = |text: &str| {
+            let loaded = with(text).expect("accepted");
+            assert!(loaded.notices.is_empty(), "{text}: {:?}", loaded.notices);
+            (loaded.settings.ensemble.local_sessions_enabled, loaded.settings.ensemble.local_sessions_upgrading_enabled)
+        };
+        assert_eq!(local(""), (false, false));
+        assert_eq!(local("localSessionsEnabled=true"), (true, false));
+        assert_eq!(local("localSessionsEnabled=TRUE\nlocalSessionsUpgradingEnabled=true"), (true, true));
+        assert!(with("localSessionsEnabled=yes").is_err() && with("localSessionsUpgradingEnabled=1").is_err());
     }
 
     #[test]

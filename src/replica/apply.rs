@@ -11,7 +11,6 @@ use super::input::Now;
 use super::learning::answer_write;
 use super::shared::Shared;
 use crate::ids::{SessionId, Zxid};
-use crate::proto::error_code::ErrorCode;
 use crate::proto::op_code::OpCode;
 use crate::proto::txn::{Body, Txn};
 use crate::tree::acl::AclList;
@@ -93,7 +92,7 @@ impl Replica {
         }
     }
 
-    /// Answers whoever waits for this txn, and undecodable writes behind it. True when a client closed its own session.
+    /// Answers whoever waits for this txn, and what has no txn behind it. True when a client closed its own session.
     fn answer(&mut self, zxid: Zxid, applied: &Applied<'_>, view: &mut View<'_>, effects: &mut impl Effects) -> bool {
         let mut answered_client = false;
         while let Some((_, origin)) = self.in_flight.pop_front_if(|(waiting, _)| *waiting <= zxid) {
@@ -102,9 +101,7 @@ impl Replica {
                     answered_client = true;
                     answer_write(view, connection, xid, applied, effects);
                 }
-                Origin::Undecodable { connection, xid } => {
-                    effects.reply(view, connection, xid, &Applied::Failed(ErrorCode::MARSHALLING_ERROR));
-                }
+                Origin::Txnless { connection, xid, answer } => effects.reply(view, connection, xid, &answer.applied()),
                 Origin::OpenSession { connection, session } => effects.session_opened(connection, Arc::clone(&session)),
                 Origin::Server => {}
             }

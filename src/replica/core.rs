@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use super::effects::{Effects, View};
 use super::input::{Input, Now, Request};
 use super::learning::Learning;
+use super::local_sessions::{LocalSessions, Locals};
 use super::shared::Shared;
 use super::syncs::Syncs;
 use crate::ids::{ConnectionId, ServerId, SessionId, Zxid};
@@ -40,6 +41,8 @@ pub struct ReplicaSettings {
     pub sessions_max: usize,
     /// Without a leader for so long, ms, a member serves clients that put up with old data; `None`: never (`readonlymode.enabled`).
     pub read_only_delay_ms: Option<i64>,
+    /// Whether new sessions are local ones of a member. Off on a server that stands alone.
+    pub local_sessions: LocalSessions,
     /// Keys the hashes.
     pub seed: u64,
     /// The rules of writes.
@@ -55,12 +58,14 @@ pub(super) enum Origin {
         /// The request's number.
         xid: i32,
     },
-    /// A write that could not even be decoded: it has no txn of its own and is answered behind the one before it.
-    Undecodable {
+    /// A request that has no txn of its own and is answered behind the one before it.
+    Txnless {
         /// Where the reply goes.
         connection: ConnectionId,
         /// The request's number.
         xid: i32,
+        /// With what.
+        answer: Txnless,
     },
     /// A client's new session.
     OpenSession {
@@ -71,6 +76,24 @@ pub(super) enum Origin {
     },
     /// Nobody here: expiry, sweeps, and what learners forwarded.
     Server,
+}
+
+/// The answer to a request that has no txn of its own.
+#[derive(Clone, Copy)]
+pub(super) enum Txnless {
+    /// It could not even be decoded.
+    Undecodable,
+    /// A local session has ended.
+    Closed,
+}
+
+impl Txnless {
+    pub(super) fn applied(self) -> Applied<'static> {
+        match self {
+            Self::Undecodable => Applied::Failed(ErrorCode::MARSHALLING_ERROR),
+            Self::Closed => Applied::Session,
+        }
+    }
 }
 
 /// Who waits for the confirmation of a sync.
@@ -115,6 +138,7 @@ fn standalone(settings: &ReplicaSettings, last_zxid: Zxid, now: Now) -> Zab {
 pub struct Replica {
     pub(super) shared: Arc<Shared>,
     pub(super) sessions: SessionTable,
+    pub(super) locals: Locals,
     pub(super) overlay: Overlay,
     pub(super) zab: Zab,
     pub(super) role: Role,
@@ -181,6 +205,7 @@ impl Replica {
         Self {
             shared,
             sessions: table,
+            locals: Locals::new(settings.local_sessions, settings.server_id, settings.tick_time_ms, now),
             overlay: Overlay::new(settings.seed, digest),
             zab,
             role,
@@ -221,10 +246,16 @@ impl Replica {
 
     // Views.
 
-    /// The sessions.
+    /// The sessions that the ensemble knows.
     #[must_use]
     pub fn sessions(&self) -> &SessionTable {
         &self.sessions
+    }
+
+    /// The sessions that only this server knows; `None` where there are no such.
+    #[must_use]
+    pub fn local_sessions(&self) -> Option<&SessionTable> {
+        self.locals.are_on().then(|| self.locals.table())
     }
 
     /// Whether clients are served by a leader's word: what is applied is committed then, and only then may a snapshot of it be taken.
@@ -294,8 +325,11 @@ impl Replica {
                     self.request(tree, now, request, effects);
                 }
             }
-            Input::OpenSession { connection, .. } if self.sessions.len() >= self.sessions_max => effects.close(connection),
+            Input::OpenSession { connection, .. } if self.sessions.len() + self.locals.table().len() >= self.sessions_max => {
+                effects.close(connection);
+            }
             Input::OpenSession { connection, timeout_ms, takes_read_only } => match self.role {
+                Role::Leading | Role::Learning(_) if self.locals.are_on() => self.open_local(connection, timeout_ms, now, effects),
                 Role::Leading => self.open_session(tree, connection, timeout_ms, now),
                 Role::Learning(_) => self.forward_open(connection, timeout_ms, now),
                 Role::ReadOnly(_) if takes_read_only => self.open_read_only(connection, timeout_ms, now, effects),
@@ -334,6 +368,9 @@ impl Replica {
 
     fn disconnected(&mut self, connection: ConnectionId, session: SessionId) {
         self.syncs.forget(connection);
+        if self.locals.disconnected(connection, session) {
+            return;
+        }
         if let Role::ReadOnly(sessions) = &mut self.role
             && sessions.connection(session) == Some(connection)
         {
@@ -383,9 +420,8 @@ impl Replica {
             self.delivered = delivered;
             self.delivered.clear();
         }
-        if self.in_flight.front().is_some_and(|(zxid, origin)| matches!(origin, Origin::Undecodable { .. }) && *zxid <= self.applied_zxid())
-        {
-            self.answer_undecodable(shared, effects);
+        if self.in_flight.front().is_some_and(|(zxid, origin)| matches!(origin, Origin::Txnless { .. }) && *zxid <= self.applied_zxid()) {
+            self.answer_txnless(shared, effects);
         }
         if !self.validities.is_empty() {
             self.tell_validities(now, self.applied_zxid());
@@ -396,14 +432,14 @@ impl Replica {
         self.shared.tree.read().last_zxid()
     }
 
-    fn answer_undecodable(&mut self, shared: &Shared, effects: &mut impl Effects) {
+    fn answer_txnless(&mut self, shared: &Shared, effects: &mut impl Effects) {
         let tree = shared.tree.read();
         let mut view = View { tree: &tree, watches: WatchAccess::Free(&shared.watches) };
-        while let Some((zxid, Origin::Undecodable { connection, xid })) = self.in_flight.front() {
+        while let Some((zxid, Origin::Txnless { connection, xid, answer })) = self.in_flight.front() {
             if *zxid > tree.last_zxid() {
                 return;
             }
-            effects.reply(&mut view, *connection, *xid, &Applied::Failed(ErrorCode::MARSHALLING_ERROR));
+            effects.reply(&mut view, *connection, *xid, &answer.applied());
             self.in_flight.pop_front();
         }
     }

@@ -10,16 +10,16 @@ use crate::proto::records::client as requests;
 use crate::proto::records::data::{Acl, Id};
 use crate::zab::{self, ServerState};
 
-fn create(path: &str, flags: i32) -> Vec<u8> {
+pub(super) fn create(path: &str, flags: i32) -> Vec<u8> {
     let anyone = Acl { perms: 31, id: Id { scheme: Some("world".into()), id: Some("anyone".into()) } };
     requests::CreateRequest { path: Some(path.into()), data: None, acl: Some(vec![anyone]), flags }.to_vec()
 }
 
-fn delete(path: &str) -> Vec<u8> {
+pub(super) fn delete(path: &str) -> Vec<u8> {
     requests::DeleteRequest { path: Some(path.into()), version: -1 }.to_vec()
 }
 
-fn sync(path: &str) -> Vec<u8> {
+pub(super) fn sync(path: &str) -> Vec<u8> {
     requests::SyncRequest { path: Some(path.into()) }.to_vec()
 }
 

@@ -110,7 +110,7 @@ impl Replica {
         }
     }
 
-    /// Whether a session lives and speaks through this learner (`SessionTrackerImpl.checkSession`).
+    /// Whether a session lives and speaks through this learner (`SessionTrackerImpl.checkSession`), or may be known to it alone.
     fn speaks(&self, session: SessionId, link: LinkId) -> Result<(), ErrorCode> {
         match self.sessions.get(session) {
             Some(cell) if !cell.is_closing() => {
@@ -120,6 +120,7 @@ impl Replica {
                     Err(ErrorCode::SESSION_MOVED)
                 }
             }
+            None if self.locals.may_be_elsewhere(session) => Ok(()),
             _ => Err(ErrorCode::SESSION_EXPIRED),
         }
     }

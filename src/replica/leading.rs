@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jute::{Decode, Reader};
 
-use super::core::{Origin, PAYLOADS_BYTES, Replica, Role, SyncFor};
+use super::core::{Origin, PAYLOADS_BYTES, Replica, Role, SyncFor, Txnless};
 use super::effects::{Effects, View};
 use super::input::{Now, Request};
 use super::shared::Shared;
@@ -30,6 +30,10 @@ impl Replica {
     pub(super) fn lead(&mut self, tree: &DataTree, now: Now, request: &Request, effects: &mut impl Effects) {
         let (connection, xid) = (request.connection, request.xid);
         let is_close = request.op == OpCode::CLOSE_SESSION;
+        let undecodable = Origin::Txnless { connection, xid, answer: Txnless::Undecodable };
+        if !self.is_known_here(request.session.id()) || (is_close && self.lead_local_close(request)) {
+            return;
+        }
         if !is_close && !request.session.is_owned_by(Owner::Here) {
             // The client speaks through another server: this connection is an old one.
             effects.close(connection);
@@ -38,7 +42,7 @@ impl Replica {
         if request.op == OpCode::SYNC {
             match SyncRequest::decode(&mut Reader::new(&request.body)) {
                 Ok(sync) => self.sync(connection, xid, sync.path.map(Into::into), now),
-                Err(_) => self.in_flight.push_back((self.last_outstanding(), Origin::Undecodable { connection, xid })),
+                Err(_) => self.in_flight.push_back((self.last_outstanding(), undecodable)),
             }
             return;
         }
@@ -47,7 +51,7 @@ impl Replica {
             // Java gives a malformed multi a zxid of its own, and no other malformed write.
             Err(error) if request.op == OpCode::MULTI && error != WriteError::NullAcl => Err(ErrorCode::MARSHALLING_ERROR),
             Err(_) => {
-                self.in_flight.push_back((self.last_outstanding(), Origin::Undecodable { connection, xid }));
+                self.in_flight.push_back((self.last_outstanding(), undecodable));
                 return;
             }
         };
@@ -61,6 +65,9 @@ impl Replica {
         };
         if is_close {
             request.session.set_closing();
+        }
+        if let Ok(write) = &checked {
+            self.lead_upgrade(tree, now, session, write);
         }
         let origin = Origin::Request { connection, xid };
         match checked {
@@ -79,6 +86,7 @@ impl Replica {
         session: SessionId,
         (identities, request_bytes): (&'a [Identity], usize),
     ) -> Prepare<'a> {
+        let may_own_ephemerals = self.may_own_ephemerals(session);
         Prepare {
             tree,
             overlay: &mut self.overlay,
@@ -87,6 +95,7 @@ impl Replica {
             time_ms: now.wall_ms,
             session,
             identities,
+            may_own_ephemerals,
             acl_bytes_left: acl_bytes_max(request_bytes),
         }
     }
@@ -215,6 +224,9 @@ impl Replica {
             effects.close(connection);
             return;
         }
+        if self.resume_local(connection, id, given, timeout_ms, now, effects) {
+            return;
+        }
         if let Some(old) = self.sessions.connection(id).filter(|&old| old != connection) {
             self.sessions.bind(id, None);
             effects.close(old);
@@ -250,9 +262,10 @@ impl Replica {
         }
     }
 
-    /// Only the leader lets sessions expire.
+    /// Only the leader lets sessions of the ensemble expire.
     pub(super) fn expire_sessions(&mut self, tree: &DataTree, now: Now, effects: &mut impl Effects) {
         self.expire_read_only(now, effects);
+        self.expire_local(now, effects);
         if !matches!(self.role, Role::Leading) {
             return;
         }

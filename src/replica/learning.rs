@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use jute::{Decode, Encode, Reader};
 
-use super::core::{Replica, Role};
+use super::core::{Replica, Role, Txnless};
 use super::effects::{Effects, View};
 use super::input::{Now, Request};
+use super::local_sessions;
 use super::riders::{self, Forwarded};
 use super::shared::Shared;
 use crate::ids::{ConnectionId, SessionId};
@@ -26,10 +27,10 @@ use crate::zab::{self, Rider, RiderKind, answer_ping};
 
 /// A request of an own client whose turn has not come.
 enum Waiting {
-    /// The leader has it.
-    Forwarded { connection: ConnectionId, cxid: i32 },
-    /// It could not be decoded, and is answered behind the one before it.
-    Undecodable { connection: ConnectionId, xid: i32 },
+    /// The leader has it. It may make ephemerals for a session that is local and stays so: the leader will refuse that.
+    Forwarded { connection: ConnectionId, cxid: i32, is_ephemeral_of_local: bool },
+    /// It has no txn of its own, and is answered behind the one before it.
+    Txnless { connection: ConnectionId, xid: i32, answer: Txnless },
 }
 
 /// What a learner waits for.
@@ -81,12 +82,16 @@ impl Learning {
             return false;
         }
         let is_this = |waiting: &Waiting| matches!(waiting, Waiting::Forwarded { cxid, .. } if *cxid == header.cxid);
-        let Some(Waiting::Forwarded { connection, cxid }) = self.pop_if(session, is_this) else { return false };
-        answer_write(view, connection, cxid, applied, effects);
-        while let Some(Waiting::Undecodable { connection, xid }) =
-            self.pop_if(session, |waiting| matches!(waiting, Waiting::Undecodable { .. }))
+        let Some(Waiting::Forwarded { connection, cxid, is_ephemeral_of_local }) = self.pop_if(session, is_this) else { return false };
+        if is_ephemeral_of_local {
+            answer_write(view, connection, cxid, &local_sessions::refused(applied), effects);
+        } else {
+            answer_write(view, connection, cxid, applied, effects);
+        }
+        while let Some(Waiting::Txnless { connection, xid, answer }) =
+            self.pop_if(session, |waiting| matches!(waiting, Waiting::Txnless { .. }))
         {
-            effects.reply(view, connection, xid, &Applied::Failed(ErrorCode::MARSHALLING_ERROR));
+            effects.reply(view, connection, xid, &answer.applied());
         }
         true
     }
@@ -111,17 +116,28 @@ impl Replica {
     pub(super) fn forward(&mut self, tree: &DataTree, now: Now, request: &Request, effects: &mut impl Effects) {
         let (session, connection, xid) = (request.session.id(), request.connection, request.xid);
         let is_sync = request.op == OpCode::SYNC;
+        if !self.is_known_here(session) {
+            return;
+        }
+        if request.op == OpCode::CLOSE_SESSION && self.locals.end(session) {
+            return self.answer_txnless_behind(tree, session, (connection, xid, Txnless::Closed), effects);
+        }
         let path = if is_sync { SyncRequest::decode(&mut Reader::new(&request.body)).map(|sync| sync.path) } else { Ok(None) };
-        let is_decodable = path.is_ok() && (is_sync || decode::decode(request.op, &request.body).is_ok());
-        if !is_decodable {
-            return self.refuse_undecodable(tree, session, (connection, xid), effects);
+        let write = if is_sync { None } else { decode::decode(request.op, &request.body).ok() };
+        if path.is_err() || (!is_sync && write.is_none()) {
+            return self.answer_txnless_behind(tree, session, (connection, xid, Txnless::Undecodable), effects);
+        }
+        let mut is_ephemeral_of_local = write.is_some_and(|write| self.is_ephemeral_of_local(session, &write));
+        if is_ephemeral_of_local && let Some(time_out) = self.learner_upgrade(session, now) {
+            self.forward_session(session, time_out, now);
+            is_ephemeral_of_local = false;
         }
         let Role::Learning(learning) = &mut self.role else { return };
         if is_sync {
             learning.syncs.push_back(connection);
             self.syncs.begin(connection, xid, path.ok().flatten().map(Into::into));
         } else {
-            learning.push(session, Waiting::Forwarded { connection, cxid: xid });
+            learning.push(session, Waiting::Forwarded { connection, cxid: xid, is_ephemeral_of_local });
         }
         if request.op == OpCode::CLOSE_SESSION {
             request.session.set_closing();
@@ -130,21 +146,21 @@ impl Replica {
         self.tell_leader(forwarded.rider(&request.identities), now);
     }
 
-    fn refuse_undecodable(
+    fn answer_txnless_behind(
         &mut self,
         tree: &DataTree,
         session: SessionId,
-        (connection, xid): (ConnectionId, i32),
+        (connection, xid, answer): (ConnectionId, i32, Txnless),
         effects: &mut impl Effects,
     ) {
         let Role::Learning(learning) = &mut self.role else { return };
         if learning.forwarded.contains_key(&session) {
-            learning.push(session, Waiting::Undecodable { connection, xid });
+            learning.push(session, Waiting::Txnless { connection, xid, answer });
             return;
         }
         let shared = Arc::clone(&self.shared);
         let mut view = View { tree, watches: WatchAccess::Free(&shared.watches) };
-        effects.reply(&mut view, connection, xid, &Applied::Failed(ErrorCode::MARSHALLING_ERROR));
+        effects.reply(&mut view, connection, xid, &answer.applied());
     }
 
     /// A new session: its id is chosen here, the leader proposes it.
@@ -154,7 +170,11 @@ impl Replica {
         let cell = self.sessions.track(session, timeout_ms, now.monotonic_ms);
         self.sessions.bind(session, Some(connection));
         learning.opening.insert(session, (connection, cell));
-        let body = CreateSessionTxn { time_out: timeout_ms }.to_vec().into();
+        self.forward_session(session, timeout_ms, now);
+    }
+
+    fn forward_session(&mut self, session: SessionId, time_out: i32, now: Now) {
+        let body = CreateSessionTxn { time_out }.to_vec().into();
         self.tell_leader(Forwarded { session, cxid: 0, op: OpCode::CREATE_SESSION, body }.rider(&[]), now);
     }
 

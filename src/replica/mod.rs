@@ -9,6 +9,7 @@ mod for_learners;
 mod input;
 mod leading;
 mod learning;
+mod local_sessions;
 mod read_only;
 mod restore;
 mod riders;
@@ -19,10 +20,13 @@ mod syncs;
 #[cfg(test)]
 mod ensemble_tests;
 #[cfg(test)]
+mod local_session_tests;
+#[cfg(test)]
 mod pump;
 
 pub use core::{Replica, ReplicaSettings};
 pub use effects::{Effects, View};
 pub use input::{Input, Now, Request};
+pub use local_sessions::LocalSessions;
 pub use restore::Restored;
 pub use shared::Shared;

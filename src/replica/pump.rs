@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Effects, Input, Now, Replica, ReplicaSettings, Request, Shared, View};
+use super::riders::Forwarded;
+use super::{Effects, Input, LocalSessions, Now, Replica, ReplicaSettings, Request, Shared, View};
 use crate::ids::{ConnectionId, Epoch, ServerId, SessionId, Zxid};
 use crate::proto::error_code::ErrorCode;
 use crate::proto::op_code::OpCode;
 use crate::proto::password;
 use crate::request::prepare::WriteRules;
+use crate::request::reply::header_error;
 use crate::session::SessionCell;
 use crate::tree::acl::{AclList, Identity};
 use crate::tree::apply::Applied;
@@ -41,6 +43,8 @@ pub(super) enum Told {
 pub(super) struct Outside {
     pub(super) outputs: Vec<Output>,
     pub(super) told: BTreeMap<ConnectionId, Vec<Told>>,
+    /// The codes of the parts of the last multi that failed.
+    pub(super) failed_parts: Vec<ErrorCode>,
     pub(super) open: BTreeMap<ConnectionId, Arc<SessionCell>>,
     pub(super) refused: BTreeSet<ConnectionId>,
     pub(super) closed: BTreeSet<ConnectionId>,
@@ -71,6 +75,11 @@ impl Effects for Outside {
             Applied::Synced(path) => Told::Synced(xid, path.map(str::to_owned)),
             _ => Told::Done(xid),
         };
+        if let Applied::Multi(parts) = applied
+            && parts.iter().all(|part| matches!(part, Applied::Failed(_)))
+        {
+            self.failed_parts = parts.iter().map(header_error).collect();
+        }
         self.told.entry(connection).or_default().push(told);
     }
 
@@ -123,6 +132,7 @@ pub(super) struct Pump {
     waiting: VecDeque<(usize, Input)>,
     pub(super) now_ms: i64,
     next_link: u64,
+    local_sessions: LocalSessions,
 }
 
 pub(super) fn connection(slot: u32) -> ConnectionId {
@@ -132,6 +142,11 @@ pub(super) fn connection(slot: u32) -> ConnectionId {
 impl Pump {
     /// An ensemble of voters, with its leader elected and everybody serving.
     pub(super) fn serving(voters: usize, observers: usize) -> Self {
+        Self::with_local_sessions(LocalSessions::Off, voters, observers)
+    }
+
+    /// One whose new sessions may be local.
+    pub(super) fn with_local_sessions(local_sessions: LocalSessions, voters: usize, observers: usize) -> Self {
         let mut pump = Self {
             nodes: Vec::new(),
             inbox: VecDeque::new(),
@@ -142,6 +157,7 @@ impl Pump {
             waiting: VecDeque::new(),
             now_ms: 0,
             next_link: LEADER_LINKS,
+            local_sessions,
         };
         let ids: Vec<ServerId> = (1..=(voters + observers) as i64).map(ServerId).collect();
         let membership = Membership::new(Configuration {
@@ -172,6 +188,7 @@ impl Pump {
             tick_time_ms: TICK_MS,
             sessions_max: 1_000_000,
             read_only_delay_ms: Some(READ_ONLY_MS),
+            local_sessions: self.local_sessions,
             seed: 1,
             rules,
         };
@@ -375,6 +392,12 @@ impl Pump {
         let session = Arc::clone(self.nodes[index].outside.open.get(&connection).expect("the session is open"));
         let identities = [Identity::new("ip", "127.0.0.1")].into();
         Request { connection, session, xid, op, body: body.into(), identities }
+    }
+
+    /// A learner forwards a request of whatever session.
+    pub(super) fn forward(&mut self, learner: usize, session: SessionId, cxid: i32, op: OpCode, body: Vec<u8>) {
+        let rider = Forwarded { session, cxid, op, body: body.into() }.rider(&[Identity::new("ip", "127.0.0.1")]);
+        self.give(learner, Input::Zab(zab::Input::ToLeader(rider)));
     }
 
     /// What a client was told so far.

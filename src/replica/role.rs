@@ -36,5 +36,6 @@ impl Replica {
         self.syncs.clear();
         self.overlay.reset(self.shared.tree.read().digest());
         self.sessions.leave_office();
+        self.locals.end_all();
     }
 }

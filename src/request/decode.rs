@@ -29,6 +29,16 @@ pub enum Write<'a> {
 }
 
 impl Write<'_> {
+    /// Whether an ephemeral is to be made, alone or among others: what a session must be known to the ensemble for.
+    #[must_use]
+    pub fn creates_ephemeral(&self) -> bool {
+        match self {
+            Self::Create(OpCode::CREATE | OpCode::CREATE2, request) => matches!(request.flags, 1 | 3),
+            Self::Multi(ops) => ops.iter().any(Write::creates_ephemeral),
+            _ => false,
+        }
+    }
+
     /// Whether this is a write of one znode that names none.
     fn lacks_path(&self) -> bool {
         match self {

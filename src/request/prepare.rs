@@ -54,6 +54,8 @@ pub struct Prepare<'a> {
     pub session: SessionId,
     /// As whom.
     pub identities: &'a [Identity],
+    /// Whether the session may own ephemerals; if not, what a client is told that wants one.
+    pub may_own_ephemerals: Result<(), ErrorCode>,
     /// Bytes of ACLs that the request may still store: [`acl_bytes_max`] at first.
     pub acl_bytes_left: usize,
 }
@@ -115,6 +117,9 @@ impl Prepare<'_> {
     fn create<'b>(&mut self, op: OpCode, request: CreateTtlRequest<'b>) -> Prepared<'b> {
         let CreateTtlRequest { path, data, acl, flags, ttl } = request;
         let owner = self.owner(op, flags, ttl)?;
+        if matches!(flags, 1 | 3) {
+            self.may_own_ephemerals?;
+        }
         let path = path.ok_or(ErrorCode::MARSHALLING_ERROR)?;
         let (parent_path, _) = path::split(&path).filter(|_| !path.contains('\0')).ok_or(ErrorCode::BAD_ARGUMENTS)?;
         let parent_len = parent_path.len();
@@ -350,6 +355,7 @@ mod tests {
         overlay: Overlay,
         rules: WriteRules,
         zxid: i64,
+        may_own_ephemerals: Result<(), ErrorCode>,
         acl_bytes_max: usize,
     }
 
@@ -357,13 +363,14 @@ mod tests {
         fn new(rules: WriteRules) -> Self {
             let tree = DataTree::new(1, OwnerRules::default(), true);
             let overlay = Overlay::new(1, tree.digest());
-            Self { tree, overlay, rules, zxid: 0, acl_bytes_max: ACL_BYTES_PER_TXN_MAX }
+            Self { tree, overlay, rules, zxid: 0, may_own_ephemerals: Ok(()), acl_bytes_max: ACL_BYTES_PER_TXN_MAX }
         }
 
         fn prepare<'b>(&mut self, session: SessionId, write: Write<'b>) -> Prepared<'b> {
             self.zxid += 1;
             let (tree, overlay, rules, zxid) = (&self.tree, &mut self.overlay, &self.rules, Zxid(self.zxid));
-            Prepare { tree, overlay, rules, zxid, time_ms: 1, session, identities: &[], acl_bytes_left: self.acl_bytes_max }.write(write)
+            let (may_own_ephemerals, acl_bytes_left) = (self.may_own_ephemerals, self.acl_bytes_max);
+            Prepare { tree, overlay, rules, zxid, time_ms: 1, session, identities: &[], may_own_ephemerals, acl_bytes_left }.write(write)
         }
 
         fn apply(&mut self, write: Write<'_>) {
@@ -420,6 +427,23 @@ mod tests {
         bench.apply(create(&name('i', EPHEMERAL_BYTES_PER_SESSION_MAX / 8 - 10), b"", 1));
         assert_eq!(bench.tree.ephemeral_bytes_of(SESSION), EPHEMERAL_BYTES_PER_SESSION_MAX);
         assert_eq!(bench.prepare(SESSION, create("/t", b"", 1)), Err(ErrorCode::QUOTA_EXCEEDED), "what is applied counts");
+    }
+
+    /// Flags are looked at before, the path and all else behind (`PrepRequestProcessor.validateCreateRequest`).
+    #[test]
+    fn whoever_may_own_no_ephemerals_is_told_so_first() {
+        let refusal = ErrorCode::EPHEMERAL_ON_LOCAL_SESSION;
+        let mut bench = Bench { may_own_ephemerals: Err(refusal), ..Bench::new(WriteRules::default()) };
+        assert_eq!(bench.prepare(SESSION, create("/a", b"", 9)), Err(ErrorCode::BAD_ARGUMENTS));
+        for (path, flags) in [("/a", 1), ("/a", 3), ("no path", 1), ("/missing/a", 3)] {
+            assert_eq!(bench.prepare(SESSION, create(path, b"", flags)), Err(refusal), "{path} {flags}");
+        }
+        bench.prepare(SESSION, create("/a", b"", 0)).expect("it is none");
+        let multi = Write::Multi(vec![create("/b", b"", 0), create("/c", b"", 1), create("/d", b"", 0)]);
+        let error = |err: ErrorCode| (OpCode::ERROR, Body::Error(records::ErrorTxn { err: err.0 }));
+        let failed = [ErrorCode::OK, refusal, ErrorCode::RUNTIME_INCONSISTENCY].map(error);
+        assert_eq!(bench.prepare(SESSION, multi), Ok((OpCode::MULTI, Body::Multi(failed.to_vec()))));
+        bench.prepare(SESSION, create("/b", b"", 0)).expect("the multi left nothing pending");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::persistence::PersistenceSettings;
 use crate::config::{DigestAlgorithm, Settings, SnapshotCompression};
 use crate::net::{DropSettings, NetSettings, ThrottleSettings};
 use crate::proto::limits::{WATCH_BYTES_PER_CONNECTION_MAX, WATCHES_PER_CONNECTION_MAX};
-use crate::replica::ReplicaSettings;
+use crate::replica::{LocalSessions, ReplicaSettings};
 use crate::request::auth::{AuthRules, DigestAlgorithm as Algorithm};
 use crate::request::prepare::WriteRules;
 use crate::storage::{Compression, TxnLogOptions};
@@ -53,8 +53,19 @@ pub(super) fn replica(settings: &Settings, server_id: u8, seed: u64) -> ReplicaS
         tick_time_ms: i64::from(settings.session.tick_time_ms),
         sessions_max: settings.limits.sessions_max as usize,
         read_only_delay_ms: settings.ensemble.read_only_mode_enabled.then(|| read_only_delay_ms(settings)),
+        local_sessions: local_sessions(settings),
         seed,
         rules: write_rules(settings),
+    }
+}
+
+/// Java reads the same keys and has local sessions in an ensemble only.
+fn local_sessions(settings: &Settings) -> LocalSessions {
+    let ensemble = &settings.ensemble;
+    match (ensemble.is_member && ensemble.local_sessions_enabled, ensemble.local_sessions_upgrading_enabled) {
+        (false, _) => LocalSessions::Off,
+        (true, false) => LocalSessions::Kept,
+        (true, true) => LocalSessions::Upgraded,
     }
 }
 
@@ -138,7 +149,8 @@ fn outstanding_max(settings: &Settings) -> usize {
 fn connection_throttle(settings: &Settings) -> Option<ThrottleSettings> {
     let throttle = &settings.connection_throttle;
     let tokens = throttle.tokens?;
-    let (new, renew) = if throttle.weight_enabled { (throttle.global_session_weight, throttle.renew_session_weight) } else { (1, 1) };
+    let new = if local_sessions(settings) == LocalSessions::Off { throttle.global_session_weight } else { throttle.local_session_weight };
+    let (new, renew) = if throttle.weight_enabled { (new, throttle.renew_session_weight) } else { (1, 1) };
     let scale = if throttle.weight_enabled { i64::from(throttle.global_session_weight) } else { 1 };
     let drops = throttle.freeze_time_ms.map(|freeze_time_ms| DropSettings {
         freeze_time_ms: i64::from(freeze_time_ms),
@@ -154,4 +166,27 @@ fn connection_throttle(settings: &Settings) -> Option<ThrottleSettings> {
         renew_session_weight: i64::from(renew),
         drops,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn sessions_are_local_in_ensembles_only() {
+        let mut settings = Settings::new(Path::new("/d"), 1);
+        settings.ensemble.local_sessions_enabled = true;
+        settings.connection_throttle.tokens = Some(9);
+        settings.connection_throttle.weight_enabled = true;
+        let weight = |settings: &Settings| connection_throttle(settings).expect("it is on").new_session_weight;
+        assert_eq!((local_sessions(&settings), weight(&settings)), (LocalSessions::Off, 3));
+        settings.ensemble.is_member = true;
+        assert_eq!((local_sessions(&settings), weight(&settings)), (LocalSessions::Kept, 1));
+        settings.ensemble.local_sessions_upgrading_enabled = true;
+        assert_eq!(local_sessions(&settings), LocalSessions::Upgraded);
+        settings.ensemble.local_sessions_enabled = false;
+        assert_eq!(local_sessions(&settings), LocalSessions::Off);
+    }
 }

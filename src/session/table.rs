@@ -76,12 +76,22 @@ impl SessionTable {
     /// A session is proposed: it has its whole timeout from `now_ms` on.
     pub fn track(&mut self, id: SessionId, timeout_ms: i32, now_ms: i64) -> Arc<SessionCell> {
         let cell = Arc::new(SessionCell::new(id, timeout_ms, now_ms));
-        let scheduled_ms = cell.deadline_ms();
-        self.sessions.insert(id, Entry { cell: Arc::clone(&cell), connection: None, scheduled_ms, is_created: false });
+        self.adopt(&cell, None);
+        cell
+    }
+
+    /// A session that was kept elsewhere is proposed, with the connection it has.
+    pub fn adopt(&mut self, cell: &Arc<SessionCell>, connection: Option<ConnectionId>) {
+        let (id, scheduled_ms) = (cell.id(), cell.deadline_ms());
+        self.sessions.insert(id, Entry { cell: Arc::clone(cell), connection, scheduled_ms, is_created: false });
         if self.expires {
             self.expiry.schedule(id, scheduled_ms);
         }
-        cell
+    }
+
+    /// Gives a session and its connection away, as if it had never been here.
+    pub fn take(&mut self, id: SessionId) -> Option<(Arc<SessionCell>, Option<ConnectionId>)> {
+        self.sessions.remove(&id).map(|entry| (entry.cell, entry.connection))
     }
 
     /// A session goes on with another timeout, which may end it earlier than the one before would have.
@@ -106,11 +116,16 @@ impl SessionTable {
 
     /// Forgets all sessions and has these instead, each created and with its whole timeout from `now_ms` on.
     pub fn reload(&mut self, sessions: &[(SessionId, i32)], now_ms: i64) {
-        self.sessions.clear();
-        self.expiry.clear();
+        self.clear();
         for &(session, timeout_ms) in sessions {
             self.created(session, timeout_ms, now_ms);
         }
+    }
+
+    /// Forgets all sessions.
+    pub fn clear(&mut self) {
+        self.sessions.clear();
+        self.expiry.clear();
     }
 
     /// A session has ended.
@@ -262,6 +277,20 @@ mod tests {
         table.created(SessionId(9), 1000, 0);
         table.created(SessionId(10), 2000, 0);
         assert_eq!(table.iter().collect::<Vec<_>>(), [(SessionId(9), 1000), (SessionId(10), 2000)]);
+    }
+
+    #[test]
+    fn a_session_moves_to_another_table_with_its_connection() {
+        let (mut from, mut to) = (SessionTable::new(1, 0, 1000), SessionTable::new(1, 0, 1000));
+        let connection = Some(ConnectionId { slot: 1, generation: 0 });
+        let cell = from.track(SessionId(9), 4000, 0);
+        from.bind(SessionId(9), connection);
+        let (taken, bound) = from.take(SessionId(9)).expect("it is there");
+        to.adopt(&taken, bound);
+        assert!(from.take(SessionId(9)).is_none() && from.expired(60_000).is_empty() && Arc::ptr_eq(&cell, &taken));
+        assert_eq!((to.connection(SessionId(9)), to.iter().count(), to.expired(5000).len()), (connection, 0, 1));
+        to.created(SessionId(9), 4000, 0);
+        assert_eq!(to.iter().collect::<Vec<_>>(), [(SessionId(9), 4000)]);
     }
 
     #[test]

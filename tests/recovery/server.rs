@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use paddock::ids::{ConnectionId, Zxid};
 use paddock::proto::op_code::OpCode;
-use paddock::replica::{Effects, Input, Now, Replica, ReplicaSettings, Request, Shared, View};
+use paddock::replica::{Effects, Input, LocalSessions, Now, Replica, ReplicaSettings, Request, Shared, View};
 use paddock::request::auth::AuthRules;
 use paddock::request::prepare::WriteRules;
 use paddock::server::persistence::{Journal, PersistenceSettings, SnapshotJob, Start, Truncated, restore};
@@ -132,8 +132,15 @@ impl Server {
         let shared = Arc::new(Shared::new(tree, 1));
         let auth = AuthRules::default();
         let rules = WriteRules { auth, skip_acl: false, enforce_quota: false, reconfig_enabled: false, close_session_txn: true };
-        let settings =
-            ReplicaSettings { server_id: 1, tick_time_ms: 100, read_only_delay_ms: None, seed: 1, sessions_max: 1_000_000, rules };
+        let settings = ReplicaSettings {
+            server_id: 1,
+            tick_time_ms: 100,
+            read_only_delay_ms: None,
+            local_sessions: LocalSessions::Off,
+            seed: 1,
+            sessions_max: 1_000_000,
+            rules,
+        };
         let replica = Replica::standalone(settings, Arc::clone(&shared), &sessions, now);
         let journal = Journal::new(Arc::clone(&fs), &directories, &setup.persistence, recovered.last_zxid, 1);
         let mut server = Self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use paddock::ids::{ConnectionId, ServerId, SessionId, Zxid};
 use paddock::proto::error_code::ErrorCode;
-use paddock::replica::{Effects, Input, Now, Replica, ReplicaSettings, Shared, View};
+use paddock::replica::{Effects, Input, LocalSessions, Now, Replica, ReplicaSettings, Shared, View};
 use paddock::request::prepare::WriteRules;
 use paddock::session::SessionCell;
 use paddock::tree::acl::AclList;
@@ -239,8 +239,15 @@ impl World {
         let run = self.nodes[node].run + 1;
         let shared = Arc::new(Shared::new(tree, 1));
         let rules = WriteRules { close_session_txn: true, ..WriteRules::default() };
-        let settings =
-            ReplicaSettings { server_id: id.0 as u8, tick_time_ms: TICK_MS, sessions_max: 1_000, read_only_delay_ms: None, seed: 1, rules };
+        let settings = ReplicaSettings {
+            server_id: id.0 as u8,
+            tick_time_ms: TICK_MS,
+            sessions_max: 1_000,
+            read_only_delay_ms: None,
+            local_sessions: LocalSessions::Off,
+            seed: 1,
+            rules,
+        };
         let ensemble = Settings {
             server_id: id,
             membership: self.membership.clone(),
