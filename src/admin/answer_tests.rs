@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::fake::FakeServer;
-use super::super::view::ProposalSizes;
+use super::super::fake::{A, B, FakeServer, expiring};
+use super::super::view::{GlobalSessionsView, ProposalSizes, SessionsView};
 use super::super::word::recognise;
 use super::*;
 
@@ -116,6 +116,25 @@ fn dump_of_a_busy_server() {
          3 expire at Tue Nov 24 00:25:03 UTC 2026:\n\tip: /127.0.0.1:45056 sessionId: 0x100000e605f0000\n\
          \tip: /127.0.0.1:45124 sessionId: 0x0\n\tip: /127.0.0.1:45064 sessionId: 0x100000e605f0001\n\
          0 expire at Tue Nov 24 00:25:13 UTC 2026:\n"
+    );
+}
+
+/// `LeaderSessionTracker.dumpSessions`, `LearnerSessionTracker.dumpSessions`.
+#[test]
+fn dump_of_local_sessions() {
+    let mut server = FakeServer::empty();
+    let mut sessions = |local, global| {
+        server.sessions = SessionsView { local, global };
+        let answer = ask("dump", &server);
+        answer.split("ephemeral nodes").next().unwrap_or_default().to_owned()
+    };
+    let (known, local) = (|| GlobalSessionsView::ById(vec![(B, 20_000)]), || Some(vec![expiring(1_795_479_895_000, A)]));
+    assert_eq!(sessions(None, known()), "SessionTracker dump:\nGlobal Sessions(1):\n0x100000e605f0001\t20000ms\n");
+    let locals = "Local Session Sets (1)/(1):\n1 expire at Tue Nov 24 00:24:55 UTC 2026:\n\t0x100000e605f0000\n";
+    assert_eq!(sessions(local(), known()), format!("SessionTracker dump:\n{locals}Global Sessions(1):\n0x100000e605f0001\t20000ms\n"));
+    assert_eq!(
+        sessions(local(), GlobalSessionsView::ByExpiry(Vec::new())),
+        format!("SessionTracker dump:\n{locals}Global Session Sets (0)/(0):\n")
     );
 }
 

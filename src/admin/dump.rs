@@ -3,20 +3,38 @@
 use std::fmt::{self, Write};
 
 use super::format::{java_address, java_date};
-use super::view::{ExpiryBucket, ServerView};
+use super::view::{ExpiryBucket, GlobalSessionsView, ServerView, SessionsView};
 
 /// Writes the three parts (`DumpCommand`, `ExpiryQueue.dump`, `DataTree.dumpEphemerals`).
 ///
 /// # Errors
 /// Only those of `out`.
 pub(crate) fn write_dump(out: &mut String, view: &dyn ServerView) -> fmt::Result {
-    out.write_str("SessionTracker dump:\nSession ")?;
-    write_buckets(out, &view.sessions_by_expiry(), |session| session.to_string())?;
+    out.write_str("SessionTracker dump:\n")?;
+    write_sessions(out, &view.sessions())?;
     write_ephemerals(out, view)?;
     out.write_str("Connections dump:\nConnections ")?;
     write_buckets(out, &view.connections_by_expiry(), |connection| {
         format!("ip: {} sessionId: {}", java_address(connection.address), connection.session_id)
     })
+}
+
+/// As `LeaderSessionTracker.dumpSessions` and `LearnerSessionTracker.dumpSessions` do.
+fn write_sessions(out: &mut String, sessions: &SessionsView) -> fmt::Result {
+    if let Some(local) = &sessions.local {
+        out.write_str("Local Session ")?;
+        write_buckets(out, local, |session| session.to_string())?;
+    }
+    match &sessions.global {
+        GlobalSessionsView::ByExpiry(buckets) => {
+            out.write_str(if sessions.local.is_some() { "Global Session " } else { "Session " })?;
+            write_buckets(out, buckets, |session| session.to_string())
+        }
+        GlobalSessionsView::ById(sessions) => {
+            writeln!(out, "Global Sessions({}):", sessions.len())?;
+            sessions.iter().try_for_each(|(session, timeout_ms)| writeln!(out, "{session}\t{timeout_ms}ms"))
+        }
+    }
 }
 
 fn write_buckets<T>(out: &mut String, buckets: &[ExpiryBucket<T>], line: impl Fn(&T) -> String) -> fmt::Result {

@@ -19,6 +19,7 @@ pub(crate) struct FakeServer {
     pub(crate) connection_resets: Cell<u32>,
     pub(crate) connections: Vec<ConnectionView>,
     pub(crate) digests: Vec<(Zxid, u64)>,
+    pub(crate) sessions: SessionsView,
     busy: bool,
     stats: ServerStats,
     metrics: Metrics,
@@ -34,6 +35,7 @@ impl FakeServer {
             connection_resets: Cell::new(0),
             connections: vec![asking_connection(44878)],
             digests: Vec::new(),
+            sessions: SessionsView { local: None, global: GlobalSessionsView::ByExpiry(Vec::new()) },
             busy: false,
             stats: ServerStats::default(),
             metrics: Metrics::default(),
@@ -46,12 +48,18 @@ impl FakeServer {
         server.busy = true;
         server.connections = vec![connection_a(), asking_connection(45124), connection_b()];
         server.digests = vec![(Zxid(0x80), 202_411_509_674), (Zxid(0x100), u64::MAX)];
+        server.sessions.global = GlobalSessionsView::ByExpiry(vec![expiring(1_795_479_895_000, A), expiring(1_795_479_905_000, B)]);
         let mut batch = StatsBatch { packets_received: 41, packets_sent: 43, ..StatsBatch::default() };
         [0, 16, 1].into_iter().chain([2; 8]).for_each(|ms| batch.latency.record(ms));
         [0; 5].into_iter().for_each(|ms| batch.latency.record(ms));
         server.stats.record_batch(&mut batch);
         server
     }
+}
+
+/// A bucket with one session in it.
+pub(crate) fn expiring(expires_epoch_ms: i64, session: SessionId) -> ExpiryBucket<SessionId> {
+    ExpiryBucket { expires_epoch_ms, members: vec![session] }
 }
 
 fn asking_connection(port: u16) -> ConnectionView {
@@ -144,12 +152,8 @@ impl ServerView for FakeServer {
         if self.busy { all } else { Vec::new() }
     }
 
-    fn sessions_by_expiry(&self) -> Vec<ExpiryBucket<SessionId>> {
-        let all = vec![
-            ExpiryBucket { expires_epoch_ms: 1_795_479_895_000, members: vec![A] },
-            ExpiryBucket { expires_epoch_ms: 1_795_479_905_000, members: vec![B] },
-        ];
-        if self.busy { all } else { Vec::new() }
+    fn sessions(&self) -> SessionsView {
+        self.sessions.clone()
     }
 
     fn connections_by_expiry(&self) -> Vec<ExpiryBucket<ConnectionExpiryView>> {

@@ -117,6 +117,24 @@ pub struct ExpiryBucket<T> {
     pub members: Vec<T>,
 }
 
+/// The sessions, as `dump` shows them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionsView {
+    /// Those that only this server knows, by expiry, soonest first; `None` where there are no such.
+    pub local: Option<Vec<ExpiryBucket<SessionId>>>,
+    /// All others.
+    pub global: GlobalSessionsView,
+}
+
+/// The sessions that the ensemble knows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum GlobalSessionsView {
+    /// By expiry, soonest first: on a leader, and on a server that stands alone.
+    ByExpiry(Vec<ExpiryBucket<SessionId>>),
+    /// By id, each with its timeout in ms: on a server that lets none of them expire.
+    ById(Vec<(SessionId, i32)>),
+}
+
 /// A connection, as `dump` shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ConnectionExpiryView {
@@ -275,8 +293,8 @@ pub trait ServerView {
     /// The sessions with data watches of each path that has any.
     fn watches_by_path(&self) -> Vec<(String, Vec<SessionId>)>;
 
-    /// The sessions by expiry, soonest first.
-    fn sessions_by_expiry(&self) -> Vec<ExpiryBucket<SessionId>>;
+    /// The sessions.
+    fn sessions(&self) -> SessionsView;
 
     /// The connections by expiry, soonest first.
     fn connections_by_expiry(&self) -> Vec<ExpiryBucket<ConnectionExpiryView>>;

@@ -11,9 +11,9 @@ use super::execute::Execute;
 use super::learner_snapshot::LearnerSnapshot;
 use super::persistence::{State, Walk};
 use super::settings::SNAPSHOT_SLICE_BYTES;
-use crate::ids::SessionId;
 use crate::net::{Connection, ConnectionTable, Direction, Namespaces, ServerStats};
 use crate::replica::{Input, Replica, Shared};
+use crate::session::SessionTable;
 use crate::tree::snapshot_walk::SnapshotStart;
 use crate::zab::{self, LearnerCounts, LinkId};
 
@@ -191,11 +191,18 @@ impl Node {
         start
     }
 
-    /// Number of sessions.
-    pub(super) fn session_count(&self) -> usize {
-        let count = self.replica.lock().sessions().len();
+    /// Numbers of sessions: those that the ensemble knows, and the local ones.
+    pub(super) fn session_counts(&self) -> (usize, usize) {
+        self.view_sessions(|global, local| (global.len(), local.map_or(0, SessionTable::len)))
+    }
+
+    /// Looks at the sessions: those that the ensemble knows, and the local ones if there are such.
+    pub(super) fn view_sessions<T>(&self, look: impl FnOnce(&SessionTable, Option<&SessionTable>) -> T) -> T {
+        let replica = self.replica.lock();
+        let seen = look(replica.sessions(), replica.local_sessions());
+        drop(replica);
         self.submit(Vec::new());
-        count
+        seen
     }
 
     /// The learners of this leader, and the number of syncs that wait.
@@ -205,14 +212,5 @@ impl Node {
         drop(replica);
         self.submit(Vec::new());
         leadership
-    }
-
-    /// Every session with the time at which it expires, in ms of the monotonic clock.
-    pub(super) fn session_deadlines(&self) -> Vec<(SessionId, i64)> {
-        let replica = self.replica.lock();
-        let deadlines = replica.sessions().cells().map(|cell| (cell.id(), cell.deadline_ms())).collect();
-        drop(replica);
-        self.submit(Vec::new());
-        deadlines
     }
 }

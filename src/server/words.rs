@@ -8,14 +8,15 @@ use super::clock::wall_ms;
 use super::limits;
 use super::node::Node;
 use crate::admin::view::{
-    ConfView, ConnectionExpiryView, ConnectionView, DirectorySizes, EnsembleView, ExpiryBucket, LeadershipView, Mode, ProposalSizes,
-    QuotaView, SessionCounts, TreeStats, WatchSummary,
+    ConfView, ConnectionExpiryView, ConnectionView, DirectorySizes, EnsembleView, ExpiryBucket, GlobalSessionsView, LeadershipView, Mode,
+    ProposalSizes, QuotaView, SessionCounts, SessionsView, TreeStats, WatchSummary,
 };
 use crate::admin::{Metrics, ServerStats, ServerView, Whitelist, Word, answer};
 use crate::config::{EnsembleSettings, FourLetterWhitelist, MemberAddress, Role, Settings};
 use crate::ids::{ServerId, SessionId, Zxid};
 use crate::net::Inbox;
 use crate::replica::Input;
+use crate::session::SessionTable;
 use crate::storage::directory::size_bytes;
 use crate::storage::{Directories, FileSystem};
 use crate::zab::ServerState;
@@ -191,7 +192,8 @@ impl ServerView for Words {
     }
 
     fn session_counts(&self) -> SessionCounts {
-        SessionCounts { global: self.node.session_count() as u64, local: 0 }
+        let (global, local) = self.node.session_counts();
+        SessionCounts { global: global as u64, local: local as u64 }
     }
 
     fn connection_count(&self) -> u64 {
@@ -240,9 +242,14 @@ impl ServerView for Words {
         by_path.into_iter().collect()
     }
 
-    fn sessions_by_expiry(&self) -> Vec<ExpiryBucket<SessionId>> {
-        let deadlines = self.node.session_deadlines();
-        self.buckets(deadlines.into_iter().map(|(session, deadline_ms)| (deadline_ms, session)))
+    fn sessions(&self) -> SessionsView {
+        let expires = matches!(self.mode(), Mode::Standalone | Mode::Leader);
+        self.node.view_sessions(|global, local| {
+            let buckets = |table: &SessionTable| self.buckets(table.cells().map(|cell| (cell.deadline_ms(), cell.id())));
+            let global =
+                if expires { GlobalSessionsView::ByExpiry(buckets(global)) } else { GlobalSessionsView::ById(global.iter().collect()) };
+            SessionsView { local: local.map(buckets), global }
+        })
     }
 
     fn connections_by_expiry(&self) -> Vec<ExpiryBucket<ConnectionExpiryView>> {
