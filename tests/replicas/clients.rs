@@ -10,7 +10,7 @@ use paddock::proto::op_code::OpCode;
 use paddock::proto::password;
 use paddock::proto::records::client as requests;
 use paddock::proto::records::data::{Acl, Id};
-use paddock::replica::{Input, Request};
+use paddock::replica::{Input, LocalSessions, Request};
 use paddock::session::SessionCell;
 use paddock::tree::acl::Identity;
 
@@ -146,7 +146,7 @@ impl Clients {
                 self.lost(index, world);
             }
             Told::Closed => self.lost(index, world),
-            Told::Reply { xid, error, zxid, children } => self.answered(index, (xid, error, zxid), &children),
+            Told::Reply { xid, error, zxid, children } => self.answered(index, (xid, error, zxid), &children, world.local_sessions),
         }
     }
 
@@ -155,7 +155,7 @@ impl Clients {
         self.clients[index].cell = None;
     }
 
-    fn answered(&mut self, index: usize, (xid, error, zxid): (i32, ErrorCode, Zxid), children: &[String]) {
+    fn answered(&mut self, index: usize, (xid, error, zxid): (i32, ErrorCode, Zxid), children: &[String], local: LocalSessions) {
         let client = &mut self.clients[index];
         assert_eq!(xid, client.xid, "session order: replies come in the order of the requests");
         assert!(zxid >= client.seen, "session order: the zxid of a session goes back from {} to {zxid}", client.seen);
@@ -163,12 +163,14 @@ impl Clients {
         match client.asked.take().expect("a reply has a request") {
             Asked::Create { name, is_ephemeral, since } => match error {
                 ErrorCode::OK => {
+                    assert!(!is_ephemeral || local != LocalSessions::Kept, "a session that nobody else knows owns no ephemerals");
                     assert!(zxid > since, "linearizable writes: {name} at {zxid}, begun after {since} was told");
                     self.newest = self.newest.max(zxid);
                     if !is_ephemeral {
                         self.acknowledged.insert(name);
                     }
                 }
+                ErrorCode::EPHEMERAL_ON_LOCAL_SESSION if is_ephemeral && local == LocalSessions::Kept => {}
                 ErrorCode::SESSION_EXPIRED => self.clients[index].session = None,
                 other => panic!("{name}: {other:?}"),
             },

@@ -138,6 +138,7 @@ pub struct World {
     last_mail: BTreeMap<(usize, usize), Notification>,
     membership: Membership,
     limits: HistoryLimits,
+    pub local_sessions: LocalSessions,
     latency_max_ms: i64,
     disk_max_ms: i64,
     count: u64,
@@ -171,6 +172,7 @@ impl World {
             last_mail: BTreeMap::new(),
             membership,
             limits,
+            local_sessions: [LocalSessions::Off, LocalSessions::Kept, LocalSessions::Upgraded][(seed % 3) as usize],
             latency_max_ms,
             disk_max_ms,
             count: 0,
@@ -244,7 +246,7 @@ impl World {
             tick_time_ms: TICK_MS,
             sessions_max: 1_000,
             read_only_delay_ms: None,
-            local_sessions: LocalSessions::Off,
+            local_sessions: self.local_sessions,
             seed: 1,
             rules,
         };
@@ -511,10 +513,12 @@ impl World {
         self.nodes.iter().all(|node| node.serving.is_some() && end(node) == end(&self.nodes[0]))
     }
 
-    /// All sessions that a server knows, and who owns its ephemerals.
-    pub fn sessions(&self, node: usize) -> (Vec<(SessionId, i32)>, Vec<SessionId>) {
+    /// All sessions that a server knows, local ones among them, and who owns its ephemerals.
+    pub fn sessions(&self, node: usize) -> (Vec<SessionId>, Vec<SessionId>) {
         let replica = self.nodes[node].replica.as_ref().expect("it runs");
-        (replica.sessions().iter().collect(), self.nodes[node].shared.tree.read().ephemeral_owners().collect())
+        let tables = [Some(replica.sessions()), replica.local_sessions()];
+        let sessions = tables.into_iter().flatten().flat_map(|table| table.cells().map(|cell| cell.id())).collect();
+        (sessions, self.nodes[node].shared.tree.read().ephemeral_owners().collect())
     }
 }
 
