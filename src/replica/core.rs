@@ -174,7 +174,9 @@ impl Replica {
     pub fn standalone(settings: ReplicaSettings, shared: Arc<Shared>, sessions: &[(SessionId, i32)], now: Now) -> Self {
         let last_zxid = shared.tree.read().last_zxid();
         let zab = standalone(&settings, last_zxid, now);
-        Self::new(settings, zab, Role::Leading, shared, sessions, now)
+        let mut replica = Self::new(settings, zab, Role::Leading, shared, sessions, now);
+        replica.close_orphans(now);
+        replica
     }
 
     /// A member of an ensemble, over a recovered tree with the sessions found on disk. What it asks for at once comes with the first

@@ -262,6 +262,24 @@ impl Replica {
         }
     }
 
+    /// Ephemerals whose session nobody knows, as Java servers leave them behind. Java's leader removes them for itself alone
+    /// (ZOOKEEPER-5010): here their session is closed by a txn, which a learner asks its leader for.
+    pub(super) fn close_orphans(&mut self, now: Now) {
+        let shared = Arc::clone(&self.shared);
+        let tree = shared.tree.read();
+        let orphans: Vec<SessionId> = tree.ephemeral_owners().filter(|&session| self.sessions.get(session).is_none()).collect();
+        for session in orphans {
+            tracing::warn!(%session, "closing a session that is not known and has ephemerals");
+            match self.role {
+                Role::Leading if self.zab.can_propose() => {
+                    self.propose_write(&tree, now, (session, 0), (&[], 0), Write::CloseSession, Origin::Server);
+                }
+                Role::Learning(_) => self.forward_close(session, now),
+                _ => {}
+            }
+        }
+    }
+
     /// Only the leader lets sessions of the ensemble expire.
     pub(super) fn expire_sessions(&mut self, tree: &DataTree, now: Now, effects: &mut impl Effects) {
         self.expire_read_only(now, effects);

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jute::{Decode, Encode, Reader};
 
 use super::core::{Replica, Role, Txnless};
@@ -176,6 +177,12 @@ impl Replica {
     fn forward_session(&mut self, session: SessionId, time_out: i32, now: Now) {
         let body = CreateSessionTxn { time_out }.to_vec().into();
         self.tell_leader(Forwarded { session, cxid: 0, op: OpCode::CREATE_SESSION, body }.rider(&[]), now);
+    }
+
+    /// A session that is to be closed, though nobody here speaks for it.
+    pub(super) fn forward_close(&mut self, session: SessionId, now: Now) {
+        let close = Forwarded { session, cxid: 0, op: OpCode::CLOSE_SESSION, body: Bytes::new() };
+        self.tell_leader(close.rider(&[]), now);
     }
 
     /// A client comes back to its session, with the right password: the leader knows whether it lives.

@@ -18,6 +18,8 @@ mod shared;
 mod syncs;
 
 #[cfg(test)]
+mod defect_tests;
+#[cfg(test)]
 mod ensemble_tests;
 #[cfg(test)]
 mod local_session_tests;

@@ -128,16 +128,11 @@ impl Restored {
         self.digest_mismatches
     }
 
-    /// The finished state: ephemerals of unknown sessions removed (`ZooKeeperServer.loadData`).
+    /// The finished state. Ephemerals of sessions that are not known stay: whoever serves with them has them removed by a txn, so that all
+    /// servers do the same (ZOOKEEPER-5010).
     #[must_use]
     pub fn finish(mut self) -> (DataTree, Vec<(SessionId, i32)>) {
         self.tree.ensure_config_node();
-        let orphans: Vec<SessionId> = self.tree.ephemeral_owners().filter(|session| !self.sessions.contains_key(session)).collect();
-        let zxid = self.tree.last_zxid();
-        for session in orphans {
-            tracing::warn!(%session, "removing ephemerals of a session that is not known");
-            self.tree.delete_ephemerals_of(session, zxid, &mut ());
-        }
         (self.tree, self.sessions.into_iter().collect())
     }
 }

@@ -18,8 +18,12 @@ impl Replica {
                 self.overlay.reset(self.shared.tree.read().digest());
                 self.sessions.take_office(now.monotonic_ms);
                 self.role = Role::Leading;
+                self.close_orphans(now);
             }
-            RoleChange::Serving { .. } => self.role = Role::Learning(Learning::new(now.monotonic_ms)),
+            RoleChange::Serving { .. } => {
+                self.role = Role::Learning(Learning::new(now.monotonic_ms));
+                self.close_orphans(now);
+            }
             RoleChange::Looking { .. } | RoleChange::Stopped => self.leave_office(),
             // Whoever was served without a leader is let go.
             RoleChange::Elected { .. } => self.role = Role::Idle,
