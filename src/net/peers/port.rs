@@ -1,5 +1,6 @@
 //! A port that servers connect to: opened, closed and moved to other addresses while the server runs.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,13 +88,50 @@ async fn bind_wanted(rules: &PortRules, changes: &mut watch::Receiver<Vec<HostPo
 }
 
 async fn accept_all(listener: TcpListener, accept: Accept) {
+    accept_each(|| listener.accept(), accept).await;
+}
+
+/// An error of accept is one of the moment: too many open files, or a client that went away (ZOOKEEPER-2836).
+async fn accept_each<F>(mut next: impl FnMut() -> F, accept: Accept)
+where
+    F: Future<Output = io::Result<(TcpStream, SocketAddr)>>,
+{
     loop {
-        match listener.accept().await {
+        match next().await {
             Ok((stream, address)) => accept(stream, SocketAddr::new(address.ip().to_canonical(), address.port())),
             Err(error) => {
                 tracing::warn!(%error, "accept failed");
                 sleep(RESOURCE_PAUSE).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn zookeeper_2836_a_port_survives_that_no_connection_can_be_accepted() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let stream = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("it listens");
+        let connection = listener.accept().await.expect("there is one");
+        let failures = [io::ErrorKind::ConnectionAborted, io::ErrorKind::OutOfMemory, io::ErrorKind::Other];
+        let mut steps = failures.map(|kind| Err(kind.into())).into_iter().chain([Ok(connection)]);
+        let next = move || {
+            let step = steps.next();
+            async move {
+                match step {
+                    Some(step) => step,
+                    None => std::future::pending().await,
+                }
+            }
+        };
+        let (accepted, mut connections) = unbounded_channel();
+        let accept: Accept = Arc::new(move |_, from| accepted.send(from).expect("somebody waits"));
+        tokio::spawn(accept_each(next, accept));
+        assert_eq!(connections.recv().await, stream.local_addr().ok());
     }
 }
