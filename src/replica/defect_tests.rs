@@ -1,19 +1,118 @@
-//! Defects of Java's servers that clients of an ensemble could meet (quorum-protocol.md §5).
+//! Defects of Java's servers that clients of an ensemble could meet (quorum-protocol.md §5); `docs/java-defects.md` has them all.
+
+use bytes::Bytes;
+use jute::Encode;
 
 use super::Input;
-use super::pump::{Pump, TICK_MS};
+use super::pump::{Pump, READ_ONLY_MS, TICK_MS, Told, connection};
+use super::riders::Forwarded;
 use crate::ids::Zxid;
+use crate::proto::error_code::ErrorCode;
 use crate::proto::op_code::OpCode;
+use crate::proto::records::client as requests;
 use crate::proto::records::data::{Acl, Id};
 use crate::proto::records::txn::CreateTxn;
 use crate::proto::txn::{Body, Txn, TxnHeader};
 use crate::replica::{Replica, ReplicaSettings, Shared};
 use crate::tree::data_tree::DataTree;
 use crate::tree::stat::OwnerRules;
-use crate::zab;
+use crate::zab::{self, LinkId, Packet};
+
+/// The names of a leader's links, and of a learner's.
+fn links(of_leader: bool) -> impl Iterator<Item = LinkId> {
+    let first = if of_leader { 1_000_001 } else { 1 };
+    (first..first + 10).map(LinkId)
+}
 
 fn last_logged(pump: &Pump) -> Vec<Zxid> {
     pump.nodes.iter().map(|node| node.replica.zab.last_logged()).collect()
+}
+
+fn check(path: &str) -> Vec<u8> {
+    requests::CheckVersionRequest { path: Some(path.into()), version: 0 }.to_vec()
+}
+
+/// A check outside a multi became a txn that no server could decode: all went down, and could not start again.
+#[test]
+fn zookeeper_2623_a_check_that_is_forwarded_becomes_an_error_and_no_txn() {
+    let mut pump = Pump::serving(3, 1);
+    for index in 0..4 {
+        pump.open(index, 1, 4000);
+        pump.request(index, 1, 1, OpCode::CHECK, check("/"));
+        assert_eq!(pump.told(index, 1).len(), 1, "server index {index}");
+        assert!(matches!(pump.told(index, 1), [Told::Failed(1, _)]));
+    }
+    pump.agree();
+}
+
+/// A Java learner forwards what its client sent without a look at it. A Java leader gives the error the zxid of the txn before.
+#[test]
+fn u6_what_a_learner_forwards_and_nobody_can_decode_has_a_zxid_of_its_own() {
+    for (op, body) in [(OpCode::CREATE, vec![0, 0]), (OpCode::CHECK, check("/")), (OpCode(99), vec![])] {
+        let mut pump = Pump::serving(3, 0);
+        let (leader, follower) = (pump.leader(), pump.learners()[0]);
+        let session = pump.open(follower, 1, 4000);
+        let before = pump.nodes[leader].replica.zab.last_proposed();
+        let forwarded = Forwarded { session: session.id(), cxid: 1, op, body: Bytes::from(body) };
+        for link in links(true) {
+            let rider = Packet::Rider(forwarded.rider(&[]));
+            pump.give(leader, Input::Zab(zab::Input::LearnerPacket(link, rider)));
+        }
+        assert_eq!(last_logged(&pump), [before.next().next(); 3], "{op:?}: one for each of two links");
+        pump.agree();
+    }
+}
+
+/// What came from a client and cannot be decoded goes no further: a leader of Java's must not see it.
+#[test]
+fn u6_what_an_own_client_sends_and_nobody_can_decode_is_not_forwarded() {
+    let mut pump = Pump::serving(3, 1);
+    for index in pump.learners() {
+        pump.open(index, 1, 4000);
+        let before = last_logged(&pump);
+        for (xid, op) in (1..).zip([OpCode::CREATE, OpCode::SET_DATA, OpCode::MULTI, OpCode::SET_ACL, OpCode::DELETE]) {
+            pump.request(index, 1, xid, op, vec![0, 0]);
+        }
+        let told: Vec<Told> = (1..=5).map(|xid| Told::Failed(xid, ErrorCode::MARSHALLING_ERROR)).collect();
+        assert_eq!((pump.told(index, 1), last_logged(&pump)), (told.as_slice(), before));
+    }
+}
+
+/// A txn that nobody can decode is not logged, whoever proposes it.
+#[test]
+fn zookeeper_2623_a_leader_that_proposes_what_is_no_txn_is_left() {
+    let mut pump = Pump::serving(3, 0);
+    let (leader, follower) = (pump.leader(), pump.learners()[0]);
+    let zxid = pump.nodes[leader].replica.zab.last_proposed().next();
+    let before = pump.nodes[follower].replica.zab.last_logged();
+    pump.isolated.insert(follower);
+    for link in links(false) {
+        let packet = Packet::Proposal { zxid, payload: Bytes::from_static(b"nothing that was ever a txn, of any type") };
+        pump.give(follower, Input::Zab(zab::Input::LeaderPacket(link, packet)));
+    }
+    assert_eq!((pump.nodes[follower].replica.zab.last_logged(), pump.nodes[follower].outside.serving), (before, None));
+}
+
+/// Sessions of a read-only server were counted as if they were history, and learners were told to truncate to them.
+#[test]
+fn zookeeper_3526_a_read_only_server_logs_nothing() {
+    let mut pump = Pump::serving(3, 0);
+    let index = pump.learners()[0];
+    pump.open(index, 9, 4000);
+    let before = (pump.nodes[index].replica.zab.last_logged(), pump.nodes[index].shared.tree.read().last_zxid());
+    pump.isolated.insert(index);
+    pump.cut_off(index);
+    pump.advance(2 * READ_ONLY_MS);
+    pump.give(index, Input::OpenSession { connection: connection(1), timeout_ms: 4000, takes_read_only: true });
+    pump.request(index, 1, 1, OpCode::CREATE, vec![0, 0]);
+    pump.request(index, 1, 2, OpCode::CLOSE_SESSION, vec![]);
+    assert_eq!(pump.told(index, 1), [Told::Failed(1, ErrorCode::NOT_READ_ONLY), Told::Done(2)]);
+    let after = (pump.nodes[index].replica.zab.last_logged(), pump.nodes[index].shared.tree.read().last_zxid());
+    assert_eq!(after, before);
+    pump.heal();
+    pump.advance(20 * TICK_MS);
+    pump.open(index, 2, 4000);
+    pump.agree();
 }
 
 /// An ephemeral of a session that nobody knows.

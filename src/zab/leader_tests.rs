@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use super::super::core::Core;
+use super::{COUNTER_MAX, Leader, Phase, Reason};
 use crate::ids::{Epoch, ServerId, Zxid};
 use crate::zab::{
     Configuration, HistoryLimits, Input, Introduction, LinkId, Membership, Notification, Output, Packet, QuorumVerifier, Recovered,
@@ -14,11 +16,11 @@ fn zxid(epoch: i64, counter: u32) -> Zxid {
     Zxid::new(Epoch(epoch), counter)
 }
 
-/// Server 3 of three, whose history ends in 1:9; server 1 follows it in epoch 2. The disk has answered everything.
-fn leader() -> Zab {
+/// Server 3 of three.
+fn settings() -> Settings {
     let verifier = QuorumVerifier::majority((1..=3).map(ServerId));
     let configuration = Configuration { version: 0, text: Bytes::new(), verifier, observers: [].into() };
-    let settings = Settings {
+    Settings {
         server_id: ServerId(3),
         membership: Membership::new(configuration),
         is_standalone: false,
@@ -27,24 +29,34 @@ fn leader() -> Zab {
         reads_disk: false,
         forces_snapshot: false,
         seed: 1,
-    };
-    let last_zxid = zxid(1, 9);
-    let recovered = Recovered { accepted_epoch: Some(Epoch(1)), current_epoch: Some(Epoch(1)), last_zxid, ..Recovered::default() };
-    let mut zab = Zab::start(settings, recovered, 0, &mut Vec::new());
-    let vote = Vote { leader: ServerId(3), zxid: last_zxid, peer_epoch: Epoch(1) };
-    let notification = Notification { state: ServerState::Looking, vote, election_epoch: 1, version: 2, config: None };
+    }
+}
+
+/// Its history ends in 1:9.
+fn recovered() -> Recovered {
+    Recovered { accepted_epoch: Some(Epoch(1)), current_epoch: Some(Epoch(1)), last_zxid: zxid(1, 9), ..Recovered::default() }
+}
+
+/// Server 1 follows in epoch 2; the disk answers everything.
+fn establishes() -> [Input; 6] {
     let info = Introduction { accepted_epoch: Epoch(1), sid: Some(ServerId(1)), config_version: 0, is_paddock: false };
-    let inputs = [
-        Input::Notification { from: ServerId(1), notification: notification.clone() },
-        Input::Notification { from: ServerId(2), notification },
+    [
         Input::LearnerConnected(LINK),
         Input::LearnerPacket(LINK, Packet::FollowerInfo(info)),
         Input::AcceptedEpochStored(Epoch(2)),
-        Input::LearnerPacket(LINK, Packet::AckEpoch { last_zxid, current_epoch: Some(Epoch(1)) }),
+        Input::LearnerPacket(LINK, Packet::AckEpoch { last_zxid: zxid(1, 9), current_epoch: Some(Epoch(1)) }),
         Input::CurrentEpochStored(Epoch(2)),
         Input::LearnerPacket(LINK, Packet::Ack { zxid: zxid(2, 0) }),
-    ];
-    for input in inputs {
+    ]
+}
+
+/// Elected and established.
+fn leader() -> Zab {
+    let mut zab = Zab::start(settings(), recovered(), 0, &mut Vec::new());
+    let vote = Vote { leader: ServerId(3), zxid: zxid(1, 9), peer_epoch: Epoch(1) };
+    let notification = Notification { state: ServerState::Looking, vote, election_epoch: 1, version: 2, config: None };
+    let votes = [1, 2].map(|from| Input::Notification { from: ServerId(from), notification: notification.clone() });
+    for input in votes.into_iter().chain(establishes()) {
         zab.handle(input, 0, &mut Vec::new());
     }
     assert!(zab.can_propose(), "a quorum has adopted the epoch");
@@ -67,4 +79,39 @@ fn an_ack_of_an_older_epoch_counts_for_nothing() {
     assert_eq!(delivered(&mut zab, Input::Persisted(zxid(2, 5))), []);
     assert_eq!(delivered(&mut zab, Input::LearnerPacket(LINK, Packet::Ack { zxid: zxid(1, 5) })), []);
     assert_eq!(delivered(&mut zab, Input::LearnerPacket(LINK, Packet::Ack { zxid: zxid(2, 2) })), [zxid(2, 1), zxid(2, 2)]);
+}
+
+/// Everything that was proposed is committed first; then a new epoch begins with counter 1.
+#[test]
+fn zookeeper_1277_the_last_counter_of_an_epoch_is_given_to_nobody() {
+    let mut outputs = Vec::new();
+    let mut core = Core::new(settings(), recovered(), &mut outputs);
+    let mut leader = Leader::elected(&mut core, 0, &mut outputs);
+    let mut handle = |leader: &mut Leader, core: &mut Core, input: Input| {
+        core.note(&input);
+        leader.handle(input, core, 0, &mut outputs)
+    };
+    for input in establishes() {
+        assert_eq!(handle(&mut leader, &mut core, input), Ok(()));
+    }
+    assert_eq!(leader.phase, Phase::Broadcasting);
+    let (almost, last) = (zxid(2, COUNTER_MAX - 1), zxid(2, COUNTER_MAX));
+    core.history.replace(almost);
+    (core.persisted, leader.last_proposed) = (almost, almost);
+    leader.learners.get_mut(&LINK).expect("it follows").told = almost;
+    assert_eq!(leader.propose(Bytes::from_static(b"txn"), &mut core, &mut Vec::new()), last);
+    assert!(!leader.can_propose(&core));
+    assert_eq!(handle(&mut leader, &mut core, Input::Persisted(last)), Ok(()), "it is not committed");
+    assert_eq!(handle(&mut leader, &mut core, Input::LearnerPacket(LINK, Packet::Ack { zxid: last })), Err(Reason::EpochExhausted));
+    assert_eq!(core.history.delivered(), last);
+}
+
+/// There is nobody to elect: a server that stands alone goes on in the next epoch.
+#[test]
+fn zookeeper_1277_alone_the_next_epoch_begins_at_once() {
+    let alone = Settings { membership: Membership::new(Configuration::alone(ServerId(3))), is_standalone: true, ..settings() };
+    let recovered = Recovered { last_zxid: zxid(1, COUNTER_MAX - 1), ..Recovered::default() };
+    let mut zab = Zab::start(alone, recovered, 0, &mut Vec::new());
+    let mut propose = || zab.propose(Bytes::from_static(b"txn"), &mut Vec::new());
+    assert_eq!([propose(), propose(), propose()], [zxid(1, COUNTER_MAX), zxid(2, 1), zxid(2, 2)]);
 }

@@ -1,7 +1,7 @@
 //! The election port: who keeps which connection, what is told, and which vote arrives (quorum-protocol.md §1.1 to §1.3).
 
 use paddock::ids::ServerId;
-use paddock::net::peers::{ANONYMOUS, Greeting, PeersError, notification_frame};
+use paddock::net::peers::{ANONYMOUS, Greeting, PeerSettings, PeersError, notification_frame};
 use paddock::zab::Input;
 use tokio::net::TcpListener;
 
@@ -202,4 +202,38 @@ async fn servers_meet_over_either_kind_of_address() {
     first.notify(2, 3);
     second.vote_from(1, 3).await;
     let _by_ipv4 = Raw::connect(election_port(&members, 2)).await;
+}
+
+/// A peer whose name nobody knows, and one that takes no connection: those that are there find each other all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn zookeeper_3756_3320_peers_that_cannot_be_found_keep_nobody_waiting() {
+    let mut members = members(1..=4);
+    members.get_mut(&ServerId(3)).expect("a member")[0].host = "nowhere.invalid".to_owned();
+    let deaf = std::net::TcpListener::bind(("127.0.0.1", election_port(&members, 4))).expect("a free port");
+    let servers = [start(1, &members).await, start(2, &members).await];
+    for (server, other) in servers.iter().zip([2, 1]) {
+        (2..=4).for_each(|peer| server.notify(peer, 5));
+        server.reachable(other).await;
+        server.notify(other, 6);
+    }
+    for (server, other) in servers.iter().zip([2, 1]) {
+        server.vote_from(other, 6).await;
+    }
+    drop(deaf);
+}
+
+/// ZOOKEEPER-3188, 3720: a server before 3.6 refuses the form with several addresses.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn zookeeper_3188_3720_greetings_have_the_form_of_one_address_unless_told_otherwise() {
+    let config = paddock::config::Settings::embedded_default(std::path::Path::new("."));
+    assert!(!config.peers.multi_address_enabled);
+    for (is_multi_address, version) in [(false, -65_536_i64), (true, -65_535)] {
+        let members = members([1, 5]);
+        let listener = TcpListener::bind(("127.0.0.1", election_port(&members, 1))).await.expect("a free port");
+        let _server = start_with(PeerSettings { is_multi_address, ..settings(5, &members) }).await;
+        let (mut stream, _) = soon("the greeting", listener.accept()).await.expect("accepted");
+        let mut first = [0; 8];
+        soon("its version", tokio::io::AsyncReadExt::read_exact(&mut stream, &mut first)).await.expect("it speaks first");
+        assert_eq!(i64::from_be_bytes(first), version);
+    }
 }
