@@ -152,6 +152,7 @@ fn the_end_of_a_local_session_waits_for_what_it_asked_for() {
         pump.give(index, Input::Request(late));
         pump.resume(index, 2, session.id(), 4000);
         assert_eq!((pump.told(index, 1), is_open(&pump, index, 2)), ([].as_slice(), false));
+        assert!(session.is_closing(), "nothing more is read of its client");
         pump.release();
         assert_eq!(pump.told(index, 1), [Told::Done(1), Told::Done(2)], "server index {index}");
         assert!(was_refused(&pump, index, 2), "it was over when its client came back");
