@@ -8,7 +8,7 @@
 //! Each of the first four may take initLimit ticks. A quorum of learners that was there and is gone ends the leadership at once: it can
 //! commit nothing, and its learners look for a leader already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -18,7 +18,7 @@ use super::core::Core;
 use super::discovery::{Discovery, Promise, Summary};
 use super::input::{Input, LinkId, SyncId};
 use super::learner_handler::{LearnerHandler, Stage};
-use super::notification::ServerState;
+use super::notification::{Notification, ServerState};
 use super::output::{CloseReason, Output, Reason, RoleChange};
 use super::packet::{PROTOCOL_VERSION, Packet, Rider, RiderKind};
 use crate::ids::{Epoch, ServerId, Zxid};
@@ -64,6 +64,8 @@ pub(super) struct Leader {
     has_adopted: bool,
     pub(super) learners: BTreeMap<LinkId, LearnerHandler>,
     had_quorum: bool,
+    /// Who backed another in the round of its election: such a server does not come while it has no reason to look anew.
+    deserters: BTreeSet<ServerId>,
     acks: Acks,
     last_proposed: Zxid,
     confirmations: Confirmations,
@@ -92,6 +94,7 @@ impl Leader {
             has_adopted: false,
             learners: BTreeMap::new(),
             had_quorum: false,
+            deserters: BTreeSet::new(),
             acks: Acks::default(),
             last_proposed: Zxid::ZERO,
             confirmations: Confirmations::default(),
@@ -122,6 +125,22 @@ impl Leader {
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.phase_began_ms = self.now_ms;
+    }
+
+    /// Votes may change between the election of a leader and the moment at which its voters take office: somebody better came. Whoever is
+    /// left without a quorum then need not wait for one.
+    pub(super) fn notified(&mut self, from: ServerId, notification: &Notification, core: &Core) -> Result<(), Reason> {
+        let is_of_this_round = notification.state == ServerState::Looking && notification.election_epoch == core.vote_round;
+        if self.phase != Phase::Collecting || self.had_quorum || !is_of_this_round {
+            return Ok(());
+        }
+        if notification.vote.leader == core.own {
+            self.deserters.remove(&from);
+        } else {
+            self.deserters.insert(from);
+        }
+        let may_come = core.membership.participants().difference(&self.deserters).copied().collect();
+        if core.membership.contains_quorum(&may_come) { Ok(()) } else { Err(Reason::QuorumNeverCame) }
     }
 
     // Discovery.

@@ -63,6 +63,34 @@ fn leader() -> Zab {
     zab
 }
 
+/// Server 2 is elected by 1, while nobody reaches 3. Then 3 comes, which is better.
+#[test]
+fn whose_voters_change_their_minds_does_not_wait_for_them() {
+    let vote = |from: i64, leader: i64, round: i64| {
+        let vote = Vote { leader: ServerId(leader), zxid: zxid(1, 9), peer_epoch: Epoch(1) };
+        let notification = Notification { state: ServerState::Looking, vote, election_epoch: round, version: 2, config: None };
+        Input::Notification { from: ServerId(from), notification }
+    };
+    let info = Introduction { accepted_epoch: Epoch(1), sid: Some(ServerId(1)), config_version: 0, is_paddock: true };
+    for follows in [false, true] {
+        let mut zab = Zab::start(Settings { server_id: ServerId(2), ..settings() }, recovered(), 0, &mut Vec::new());
+        let mut state_after = |input: Input| {
+            zab.handle(input, 0, &mut Vec::new());
+            zab.state()
+        };
+        state_after(Input::PeerUnreachable(ServerId(3)));
+        assert_eq!(state_after(vote(1, 2, 1)), ServerState::Leading);
+        if follows {
+            state_after(Input::LearnerConnected(LINK));
+            state_after(Input::LearnerPacket(LINK, Packet::FollowerInfo(info)));
+        }
+        assert_eq!(state_after(vote(3, 3, 1)), ServerState::Leading, "1 is enough");
+        assert_eq!(state_after(vote(1, 3, 2)), ServerState::Leading, "it looks anew: it will hear who leads");
+        let expected = if follows { ServerState::Leading } else { ServerState::Looking };
+        assert_eq!(state_after(vote(1, 3, 1)), expected);
+    }
+}
+
 fn delivered(zab: &mut Zab, input: Input) -> Vec<Zxid> {
     let mut outputs = Vec::new();
     zab.handle(input, 0, &mut outputs);

@@ -165,10 +165,11 @@ impl Learner {
         }
     }
 
-    /// A leader that is in a later round of elections, or has another opinion of who leads, will not open its port.
+    /// A leader that is in a later round of elections, or backs another by now in the round that elected it, will not open its port.
     pub(super) fn notified(&self, from: ServerId, notification: &Notification, core: &Core) -> Result<(), Reason> {
         let is_connecting = matches!(self.stage, Stage::Connecting { .. });
-        let has_moved_on = notification.state == ServerState::Looking && notification.election_epoch > core.vote_round;
+        let backs_another = notification.election_epoch == core.vote_round && notification.vote.leader != self.leader;
+        let has_moved_on = notification.state == ServerState::Looking && (notification.election_epoch > core.vote_round || backs_another);
         if from == self.leader && is_connecting && has_moved_on { Err(Reason::LeaderLost) } else { Ok(()) }
     }
 
@@ -462,8 +463,8 @@ mod tests {
 
     const INIT_LIMIT_MS: i64 = 20_000;
 
-    /// A server that follows server 3, up to its promise.
-    fn promised() -> Zab {
+    /// A server that looks for a leader.
+    fn started() -> Zab {
         let verifier = QuorumVerifier::majority((1..=3).map(ServerId));
         let configuration = Configuration { version: 0, text: bytes::Bytes::new(), verifier, observers: [].into() };
         let settings = Settings {
@@ -477,7 +478,12 @@ mod tests {
             seed: 1,
         };
         let recovered = Recovered { accepted_epoch: Some(Epoch(0)), current_epoch: Some(Epoch(0)), ..Recovered::default() };
-        let mut zab = Zab::start(settings, recovered, 0, &mut Vec::new());
+        Zab::start(settings, recovered, 0, &mut Vec::new())
+    }
+
+    /// A server that follows server 3, up to its promise.
+    fn promised() -> Zab {
+        let mut zab = started();
         for (from, state) in [(2, ServerState::Following), (3, ServerState::Leading)] {
             let vote = Vote { leader: ServerId(3), zxid: Zxid(0), peer_epoch: Epoch(1) };
             let notification = Notification { state, vote, election_epoch: 1, version: 2, config: None };
@@ -489,6 +495,25 @@ mod tests {
             zab.handle(input, 0, &mut Vec::new());
         }
         zab
+    }
+
+    /// Server 2 voted for itself while nobody reached 3. Then 3 came.
+    #[test]
+    fn a_leader_that_backs_another_by_now_is_not_waited_for() {
+        let vote = |leader: i64, round: i64| {
+            let vote = Vote { leader: ServerId(leader), zxid: Zxid(0), peer_epoch: Epoch(0) };
+            let notification = Notification { state: ServerState::Looking, vote, election_epoch: round, version: 2, config: None };
+            Input::Notification { from: ServerId(2), notification }
+        };
+        let mut zab = started();
+        zab.handle(Input::PeerUnreachable(ServerId(3)), 0, &mut Vec::new());
+        zab.handle(vote(2, 1), 0, &mut Vec::new());
+        assert_eq!(zab.state(), ServerState::Following);
+        zab.handle(vote(2, 1), 1, &mut Vec::new());
+        assert_eq!(zab.state(), ServerState::Following, "it says so again");
+        let mut outputs = Vec::new();
+        zab.handle(vote(3, 1), 2, &mut outputs);
+        assert!(outputs.contains(&Output::Role(RoleChange::Looking { reason: Reason::LeaderLost })), "{outputs:?}");
     }
 
     /// Server 2 lost the leader first, and said so: this server need not hear it again.

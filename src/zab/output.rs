@@ -41,7 +41,7 @@ pub enum Reason {
     TruncationRefused,
     /// No quorum of learners is connected any more, or none is heard of.
     QuorumLost,
-    /// No quorum came together in initLimit ticks.
+    /// No quorum came together in initLimit ticks, or none can: too many of those who could come back another.
     QuorumNeverCame,
     /// A follower's history is ahead of the leader's.
     FollowerAhead,

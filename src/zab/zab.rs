@@ -153,7 +153,11 @@ impl Zab {
                 if asks {
                     outputs.push(Output::Notify { to: from, notification: core.settled_notification() });
                 }
-                let result = if let Role::Learning(learner) = &self.role { learner.notified(from, &notification, core) } else { Ok(()) };
+                let result = match &mut self.role {
+                    Role::Learning(learner) => learner.notified(from, &notification, core),
+                    Role::Leading(leader) if is_participant => leader.notified(from, &notification, core),
+                    _ => Ok(()),
+                };
                 if is_participant && notification.state == ServerState::Looking && notification.election_epoch > core.vote_round {
                     self.missed.insert(from, (now_ms, notification));
                 }
