@@ -33,6 +33,7 @@ DEFAULTS = {
     "admin.enableServer": "false",
 }
 _launched = []
+_given = set()
 
 
 class ServerError(Exception):
@@ -40,12 +41,15 @@ class ServerError(Exception):
 
 
 def free_port():
-    """A port of the loopback address that nobody listens on at this moment."""
+    """A port of the loopback address that nobody listens on at this moment, and that was not given before."""
     for _ in range(200):
         port = random.SystemRandom().choice(PORTS)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind((HOST, port))
+                _given.add(port)
                 return port
             except OSError:
                 continue
