@@ -72,7 +72,7 @@ impl Restored {
         // A snapshot without a digest may have come from a leader that wrote it while it went on.
         self.tree.set_fuzzy(digest.is_none());
         self.promised = digest
-            .filter(|&(at, version, _)| version == crate::tree::digest::DIGEST_VERSION && at >= zxid)
+            .filter(|&(at, version, value)| version == crate::tree::digest::DIGEST_VERSION && at >= zxid && !is_blank(at, value))
             .map(|(at, _, digest)| (at, digest as u64));
         self.check_promised();
     }
@@ -137,6 +137,11 @@ impl Restored {
     }
 }
 
+/// Java has no digest of a database without a txn, and writes zeros into its first snapshot (`DataTree.deserializeZxidDigest` passes them over).
+fn is_blank(at: Zxid, digest: i64) -> bool {
+    at == Zxid::ZERO && digest == 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +184,16 @@ mod tests {
         restored.txn(&create(7, "/a/c", "333")).expect("a txn");
         let (tree, _) = restored.finish();
         assert_eq!(usage(&tree), Some(b"count=3,bytes=6".as_slice()));
+    }
+
+    #[test]
+    fn the_first_snapshot_of_java_promises_no_digest() {
+        let version = crate::tree::digest::DIGEST_VERSION;
+        for (at, digest, mismatches) in [(0, 0, 0), (0, 1, 1), (7, 0, 1)] {
+            let mut restored = Restored::new(1, OwnerRules::default(), true);
+            restored.snapshot_loaded(Zxid(at), Some((Zxid(at), version, digest)));
+            assert_eq!(restored.digest_mismatches(), mismatches, "{digest} at {at}");
+        }
     }
 
     /// An image that a Java leader took while it went on: it holds a later txn, and its digest is of no zxid until that one is applied.
