@@ -19,8 +19,9 @@ pub enum Kind {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Release(pub u32, pub u32, pub u32);
 
-/// The newest release that this version knows of.
+/// The newest releases that were tried, of all and of the line before.
 const NEWEST: Release = Release(3, 9, 6);
+const NEWEST_38: Release = Release(3, 8, 7);
 
 impl fmt::Display for Release {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -57,36 +58,34 @@ impl Kind {
 }
 
 impl Release {
-    /// What this release means for a migration. The defects are ZooKeeper's own, by their numbers in its tracker.
+    /// What this release means for a migration, as the table in docs/migration.md says it. The defects are ZooKeeper's own, by their numbers in
+    /// its tracker.
     #[must_use]
     pub fn judge(self) -> (Level, String) {
         let Self(major, minor, patch) = self;
-        if self > NEWEST {
-            return (Level::Caution, format!("Java {self} is newer than {NEWEST}, the newest that this version knows"));
+        let newest_of_line = if minor == NEWEST_38.1 { NEWEST_38 } else { NEWEST };
+        if self > newest_of_line {
+            return (Level::Caution, format!("Java {self} is newer than {newest_of_line}, the newest of its line that was tried"));
         }
         match (major, minor, patch) {
-            (3, 9, 4..=6) | (3, 8, 7) => (Level::Good, format!("Java {self} can be a partner")),
-            (3, 9, 3) => stop(self, "after a restart it may skip txns when it becomes leader (ZOOKEEPER-4925)", "3.9.6"),
-            (3, 9, 2) | (3, 8, 5..) => caution(self, "a member may leave and join again under load, or stop incompletely"),
+            (3, 9, 4..=6) | (3, 8, 7) => (Level::Good, format!("Java {self} is a good partner")),
+            (3, 9, 3) => stop(self, "after a restart it may skip txns when it becomes leader (ZOOKEEPER-4925)", NEWEST),
+            (3, 9, 2) | (3, 8, 5 | 6) => caution(self, "a member may leave and join again under load, or stop incompletely"),
             (3, 8 | 9, _) => {
-                stop(self, "it may lose acknowledged writes when servers restart (ZOOKEEPER-4643, ZOOKEEPER-4646)", newest(minor))
+                stop(self, "it may lose acknowledged writes when servers restart (ZOOKEEPER-4643, ZOOKEEPER-4646)", newest_of_line)
             }
-            (3, 6 | 7, _) => stop(self, "it was not tried, and has defects that lose writes when servers restart", "3.8.7"),
-            _ => stop(self, "its quorum protocol was not tried", "3.8.7"),
+            (3, 6 | 7, _) => stop(self, "it was not tried, and has defects that lose writes when servers restart", NEWEST_38),
+            _ => stop(self, "its quorum protocol was not tried", NEWEST_38),
         }
     }
 }
 
-fn newest(minor: u32) -> &'static str {
-    if minor == 8 { "3.8.7" } else { "3.9.6" }
-}
-
-fn stop(release: Release, why: &str, update: &str) -> (Level, String) {
+fn stop(release: Release, why: &str, update: Release) -> (Level, String) {
     (Level::Stop, format!("Java {release} cannot be a partner: {why}; update the Java servers to {update} first"))
 }
 
 fn caution(release: Release, why: &str) -> (Level, String) {
-    (Level::Caution, format!("Java {release} is no good partner: {why} (ZOOKEEPER-4394, ZOOKEEPER-4712)"))
+    (Level::Caution, format!("Java {release} can be a partner, with care: {why} (ZOOKEEPER-4394, ZOOKEEPER-4712)"))
 }
 
 #[cfg(test)]
@@ -110,6 +109,7 @@ mod tests {
             (Release(3, 9, 6), Level::Good),
             (Release(3, 9, 4), Level::Good),
             (Release(3, 8, 7), Level::Good),
+            (Release(3, 8, 8), Level::Caution),
             (Release(3, 9, 3), Level::Stop),
             (Release(3, 9, 2), Level::Caution),
             (Release(3, 9, 1), Level::Stop),
