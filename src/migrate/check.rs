@@ -99,6 +99,9 @@ fn describe_data(survey: &Survey, report: &mut Report) {
 
 /// What is in use and not served on the other side.
 fn judge_features(survey: &Survey, target: Target, report: &mut Report) {
+    for member in &survey.members {
+        judge_local_sessions(member, target, report);
+    }
     if target == Target::Java {
         return;
     }
@@ -107,27 +110,27 @@ fn judge_features(survey: &Survey, target: Target, report: &mut Report) {
         if let Some((port, remark)) = port.and_then(|port| Some((port, config::remark("secureClientPort", &port.to_string())?))) {
             report.add(Level::Stop, &member.name(), format!("secureClientPort={port} {remark}: its clients would be cut off"));
         }
-        if let Some((count, remark)) = member
-            .number("local_sessions")
-            .filter(|count| *count > 0)
-            .and_then(|count| Some((count, config::remark("localSessionsEnabled", "true")?)))
-        {
-            report.add(Level::Stop, &member.name(), format!("has {count} local sessions; localSessionsEnabled {remark}: they would end"));
-        }
     }
     for scheme in survey.acl_schemes.iter().filter(|scheme| !SCHEMES_SERVED.contains(&scheme.as_str())) {
-        report.add(
-            Level::Stop,
-            "acl",
-            format!("znodes near the root belong to scheme {scheme:?}: no client can get that identity from Paddock"),
-        );
+        let text = format!("znodes near the root belong to scheme {scheme:?}: no client can get that identity from Paddock");
+        report.add(Level::Stop, "acl", text);
     }
     if survey.membership.as_ref().is_some_and(|membership| membership.version != 0) {
-        report.add(
-            Level::Caution,
-            "ensemble",
-            "its members were changed at run time (reconfig): leave them as they are until all are replaced",
-        );
+        let text = "its members were changed at run time (reconfig): leave them as they are until all are replaced";
+        report.add(Level::Caution, "ensemble", text);
+    }
+}
+
+/// Sessions that only one server knows cannot be taken to another, neither in Java nor here.
+fn judge_local_sessions(member: &Member, target: Target, report: &mut Report) {
+    let Some(count) = member.number("local_sessions").filter(|count| *count > 0) else { return };
+    match config::remark("localSessionsEnabled", "true").filter(|_| target == Target::Paddock) {
+        Some(remark) => report.add(Level::Stop, &member.name(), format!("has {count} local sessions; localSessionsEnabled {remark}")),
+        None => {
+            let text =
+                format!("has {count} local sessions: they end when it is replaced, as with every restart, and their clients open new ones");
+            report.add(Level::Caution, &member.name(), text);
+        }
     }
 }
 
@@ -206,5 +209,6 @@ mod tests {
         let mut survey = fixtures::survey();
         survey.members[0].take("mntr", Answer::Text("zk_local_sessions\t4\n".to_owned()));
         assert_eq!(judged(&survey, Target::Paddock).is_go(), config::remark("localSessionsEnabled", "true").is_none());
+        assert_has(&judged(&survey, Target::Java), "care  server 1 (zk1:2181): has 4 local sessions: they end when it is replaced");
     }
 }
