@@ -23,6 +23,12 @@ impl Zxid {
         Self(self.0.wrapping_add(1))
     }
 
+    /// The zxid before this one.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        Self(self.0.wrapping_sub(1))
+    }
+
     /// The epoch, by arithmetic shift (`ZxidUtils.getEpochFromZxid`).
     #[must_use]
     pub fn epoch(self) -> Epoch {

@@ -166,14 +166,13 @@ impl Cluster {
     fn start(&mut self, id: i64) {
         let voters = self.servers.keys().filter(|id| !self.observers.contains(id)).map(|&id| ServerId(id));
         let configuration = Configuration {
-            version: 0,
-            text: Bytes::new(),
-            verifier: QuorumVerifier::majority(voters),
             observers: self.observers.iter().map(|&id| ServerId(id)).collect(),
+            ..Configuration::of(0, QuorumVerifier::majority(voters))
         };
         let settings = Settings {
             server_id: ServerId(id),
             membership: Membership::new(configuration),
+            reader: None,
             is_standalone: false,
             timing: Timing::new(2000, 10, 5),
             history: HistoryLimits { delivered_count_max: self.memory, delivered_bytes_max: 1 << 20 },

@@ -96,6 +96,8 @@ class Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log_path = self.folder / "server.log"
         self.config_path = self.folder / "zoo.cfg"
+        # The server rewrites it: the first one is the last that is written here.
+        self.keeps_config = False
         self.process = None
         self.settings = {"dataDir": str(self.folder / "data"), "clientPortAddress": HOST, **DEFAULTS}
         self.settings.update(settings or {})
@@ -140,7 +142,8 @@ class Server:
             raise ServerError(f"{self.address} runs already")
         command = self.command()
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        self.config_path.write_text(self.config_text())
+        if not (self.keeps_config and self.config_path.exists()):
+            self.config_path.write_text(self.config_text())
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use super::error::Reason;
-use super::members::{Member, Members, Role};
+use super::members::{Member, MemberError, Members, Role};
+use super::properties;
 use super::settings::Settings;
 use crate::ids::ServerId;
 
@@ -47,7 +48,58 @@ pub(super) fn take_place(settings: &mut Settings) -> Result<(), Reason> {
     Ok(())
 }
 
+/// Why a text is no configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MembersTextError {
+    /// It is no properties text.
+    #[error("a bad escape in line {line}")]
+    BadEscape {
+        /// The line.
+        line: usize,
+    },
+    /// A line that is wrong.
+    #[error("{key}: {error}")]
+    Member {
+        /// Its key.
+        key: String,
+        /// What is wrong with it.
+        error: MemberError,
+    },
+    /// A key that has no place in it.
+    #[error("{key}: not a key of a configuration's members")]
+    UnknownKey {
+        /// The key.
+        key: String,
+    },
+    /// The version is not a hexadecimal number.
+    #[error("version={found}: not a hexadecimal number")]
+    BadVersion {
+        /// What it is.
+        found: String,
+    },
+}
+
 impl Members {
+    /// Reads the text of a configuration, and its version: 0 if it has none (`QuorumPeer.configFromString`, `QuorumPeerConfig.parseDynamicConfig`).
+    ///
+    /// # Errors
+    /// When a line does not follow the grammar, or the whole contradicts itself.
+    pub fn parse(text: &[u8]) -> Result<(Self, i64), MembersTextError> {
+        let (mut members, mut version) = (Self::default(), 0);
+        for entry in properties::parse(text).map_err(|bad| MembersTextError::BadEscape { line: bad.line })? {
+            let (key, value) = (entry.key.trim(), entry.value.trim());
+            if key == "version" {
+                version = i64::from_str_radix(value, 16).map_err(|_| MembersTextError::BadVersion { found: value.to_owned() })?;
+            } else if Self::owns(key) {
+                members.add(key, value, true).map_err(|error| MembersTextError::Member { key: key.to_owned(), error })?;
+            } else {
+                return Err(MembersTextError::UnknownKey { key: key.to_owned() });
+            }
+        }
+        members.check_groups().map_err(|error| MembersTextError::Member { key: "group".to_owned(), error })?;
+        Ok((members, version))
+    }
+
     /// The text of the configuration, as servers tell it to each other (`QuorumMaj.toString`, `QuorumHierarchical.toString`).
     #[must_use]
     pub fn text(&self, version: i64) -> String {

@@ -181,7 +181,7 @@ impl Members {
     /// # Errors
     /// A voter without a group.
     pub fn check_groups(&self) -> Result<(), MemberError> {
-        if self.group_of.is_empty() && self.weight_of.is_empty() {
+        if !self.is_hierarchical() {
             return Ok(());
         }
         let mut voters = self.servers.iter().filter(|(_, member)| member.role == Role::Participant);
@@ -189,6 +189,12 @@ impl Members {
             Some((id, _)) => Err(MemberError::InNoGroup { id: *id }),
             None => Ok(()),
         }
+    }
+
+    /// Whether quorums are those of groups and weights.
+    #[must_use]
+    pub fn is_hierarchical(&self) -> bool {
+        !self.group_of.is_empty() || !self.weight_of.is_empty()
     }
 
     /// How many servers have this role.

@@ -327,6 +327,10 @@ pub struct EnsembleSettings {
     pub read_only_mode_enabled: bool,
     /// The `server.N`, `group.G` and `weight.N` lines.
     pub members: Members,
+    /// Their version: the number at the end of the name of `dynamicConfigFile`, or 0.
+    pub config_version: i64,
+    /// The file that they came from, directly or through `dynamicConfigFile`: a reconfiguration rewrites it. `None` without a file.
+    pub config_file: Option<PathBuf>,
     /// `initLimit`, without a default (0): ticks that a learner may take to connect and to synchronize.
     pub init_limit_ticks: u32,
     /// `syncLimit`, without a default (0): ticks after which a server that says nothing is given up.
@@ -538,6 +542,8 @@ impl Default for EnsembleSettings {
             reconfig_enabled: false,
             local_sessions_enabled: false,
             local_sessions_upgrading_enabled: false,
+            config_version: 0,
+            config_file: None,
             read_only_mode_enabled: false,
             members: Members::default(),
             init_limit_ticks: 0,

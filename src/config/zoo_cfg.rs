@@ -218,6 +218,7 @@ impl Builder {
             Ok(entries) => entries,
             Err(reason) => return self.refuse(origin.clone(), "dynamicConfigFile", file.to_str(), reason),
         };
+        self.settings.ensemble.config_version = version_in_name(file);
         for entry in entries {
             let (origin, key, value) = (Origin::line(file, entry.line), entry.key.trim(), entry.value.trim());
             if !Members::owns(key) {
@@ -328,16 +329,19 @@ impl Builder {
         if voters.is_multiple_of(2) {
             self.note(Level::Warn, whole.clone(), "", format!("{voters} voters bear no more failures than {} would", voters - 1));
         }
-        if self.seen.get("reconfigEnabled").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-            let text = "reconfiguration is not served by this version: the members are those of the files";
-            self.note(Level::Warn, whole.clone(), "reconfigEnabled", text);
-        }
+        self.settings.ensemble.config_file = if let Origin::File(file) = &whole { Some(file.clone()) } else { None };
         self.settings.ensemble.members = self.members.clone();
         self.settings.ensemble.is_member = true;
         if let Err(reason) = ensemble::take_place(&mut self.settings) {
             self.refuse(whole, "", None, reason);
         }
     }
+}
+
+/// The version of a dynamic file: the hexadecimal number behind the last dot of its name, 0 if that is none (`getVersionFromFilename`).
+fn version_in_name(file: &Path) -> i64 {
+    let extension = file.extension().and_then(|extension| extension.to_str());
+    extension.and_then(|digits| i64::from_str_radix(digits, 16).ok()).unwrap_or(0)
 }
 
 /// Keys that promise protection: the start is refused rather than served without it.

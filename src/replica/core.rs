@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::configuration;
 use super::effects::{Effects, View};
 use super::input::{Input, Now, Request};
 use super::learning::Learning;
@@ -120,6 +121,7 @@ fn standalone(settings: &ReplicaSettings, last_zxid: Zxid, now: Now) -> Zab {
     let zab_settings = Settings {
         server_id,
         membership: Membership::new(Configuration::alone(server_id)),
+        reader: None,
         is_standalone: true,
         timing: Timing::new(settings.tick_time_ms, 1, 1),
         // There is no learner to keep history for.
@@ -184,12 +186,15 @@ impl Replica {
     #[must_use]
     pub fn member(
         settings: ReplicaSettings,
-        (ensemble, recovered): (Settings, Recovered),
+        (mut ensemble, recovered): (Settings, Recovered),
         shared: Arc<Shared>,
         sessions: &[(SessionId, i32)],
         now: Now,
     ) -> Self {
         let mut outputs = Vec::new();
+        if let Some(last_seen) = ensemble.reader.and_then(|_| configuration::of_tree(&shared.tree.read())) {
+            ensemble.membership.propose(last_seen);
+        }
         let zab = Zab::start(ensemble, recovered, now.monotonic_ms, &mut outputs);
         let mut replica = Self::new(settings, zab, Role::Idle, Arc::clone(&shared), sessions, now);
         replica.sessions.leave_office();
@@ -234,6 +239,9 @@ impl Replica {
     pub fn reload(&mut self, (mut tree, sessions): (DataTree, Vec<(SessionId, i32)>), now: Now) {
         self.overlay.reset(tree.digest());
         self.sessions.reload(&sessions, now.monotonic_ms);
+        if self.rules.reconfig_enabled {
+            self.zab.replace_configuration(configuration::of_tree(&tree));
+        }
         self.put_config(&mut tree, now);
         *self.shared.tree.write() = tree;
     }
@@ -241,7 +249,9 @@ impl Replica {
     /// Each member of an ensemble shows the configuration that it goes by.
     fn put_config(&self, tree: &mut DataTree, now: Now) {
         let config = self.zab.membership().committed();
-        if !config.text.is_empty() {
+        // What a txn put there is at least as new, and with `reconfigEnabled` it counts.
+        let is_known = || configuration::of_tree(tree).is_some_and(|known| known.version >= config.version);
+        if !config.text.is_empty() && !(self.rules.reconfig_enabled && is_known()) {
             tree.put_config(&config.text, Zxid(config.version), now.wall_ms);
         }
     }
@@ -402,6 +412,11 @@ impl Replica {
                 Output::SyncConfirmed(sync) => {
                     self.catch_up(shared, now, effects);
                     self.sync_confirmed(shared, now, sync, effects);
+                }
+                Output::ConfigurationActivated(_) => {
+                    self.catch_up(shared, now, effects);
+                    self.put_config(&mut shared.tree.write(), now);
+                    effects.carry_out(output);
                 }
                 Output::Role(change) => {
                     self.catch_up(shared, now, effects);

@@ -109,8 +109,13 @@ impl Replica {
         write: Write<'_>,
         origin: Origin,
     ) {
-        let mut prepare = self.prepare(tree, now, session, (identities, request_bytes));
-        match prepare.write(write) {
+        let prepared = match &write {
+            Write::Reconfig(request) => self
+                .next_configuration(request)
+                .and_then(|text| self.prepare(tree, now, session, (identities, request_bytes)).configuration(text)),
+            _ => self.prepare(tree, now, session, (identities, request_bytes)).write(write),
+        };
+        match prepared {
             Ok((kind, body)) => self.propose(tree, now, (session, cxid), kind, &body, origin),
             Err(error) => self.propose_error(now, (session, cxid), error, origin),
         }

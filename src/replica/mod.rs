@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, a file or a socket. The server room feeds it and carries out its effects; a simulator can do the same.
 
 mod apply;
+mod configuration;
 mod core;
 mod effects;
 mod for_learners;
@@ -11,6 +12,7 @@ mod leading;
 mod learning;
 mod local_sessions;
 mod read_only;
+mod reconfig;
 mod restore;
 mod riders;
 mod role;
@@ -26,6 +28,7 @@ mod local_session_tests;
 #[cfg(test)]
 mod pump;
 
+pub use configuration::{READER, configuration};
 pub use core::{Replica, ReplicaSettings};
 pub use effects::{Effects, View};
 pub use input::{Input, Now, Request};

@@ -161,10 +161,9 @@ impl Pump {
         };
         let ids: Vec<ServerId> = (1..=(voters + observers) as i64).map(ServerId).collect();
         let membership = Membership::new(Configuration {
-            version: 0,
             text: Bytes::from_static(b"version=0"),
-            verifier: QuorumVerifier::majority(ids[..voters].iter().copied()),
             observers: ids[voters..].iter().copied().collect(),
+            ..Configuration::of(0, QuorumVerifier::majority(ids[..voters].iter().copied()))
         });
         for &id in &ids {
             pump.nodes.push(pump.node(id, membership.clone()));
@@ -195,6 +194,7 @@ impl Pump {
         let ensemble = Settings {
             server_id: id,
             membership,
+            reader: None,
             is_standalone: false,
             timing: Timing::new(TICK_MS, 10, 5),
             history: HistoryLimits::default(),

@@ -34,6 +34,8 @@ pub struct WriteRules {
     pub enforce_quota: bool,
     /// `reconfigEnabled`.
     pub reconfig_enabled: bool,
+    /// A reconfiguration leaves so many voters at least: 2, or 1 with `standaloneEnabled=false`.
+    pub voters_min: usize,
     /// `closeSessionTxn.enabled`: the txn lists the ephemerals.
     pub close_session_txn: bool,
 }
@@ -81,7 +83,7 @@ impl Prepare<'_> {
             Write::SetAcl(request) => self.set_acl(request),
             Write::Check(request) => self.check(request),
             Write::Multi(ops) => Ok((OpCode::MULTI, self.multi(ops)?)),
-            Write::Reconfig(_) if !self.rules.reconfig_enabled => Err(ErrorCode::RECONFIG_DISABLED),
+            // Who belongs to the ensemble is the replica's to know: `configuration`.
             Write::Reconfig(_) => Err(ErrorCode::UNIMPLEMENTED),
             Write::CloseSession => Ok((OpCode::CLOSE_SESSION, self.close_session())),
         }
@@ -260,6 +262,20 @@ impl Prepare<'_> {
         let changed = Record { stat, data_len, prefix_crc: prefix_crc(&path, data.as_deref()), ..node.clone() };
         self.overlay.put(self.zxid, &path, Some(&node), Some(changed));
         Ok((OpCode::SET_DATA, Body::SetData(records::SetDataTxn { path: Some(path), data, version })))
+    }
+
+    /// The txn that makes `text` the configuration. Its version says nothing: it stays -1.
+    ///
+    /// # Errors
+    /// When the client may not write `/zookeeper/config`.
+    pub fn configuration<'b>(&mut self, text: String) -> Prepared<'b> {
+        let node = self.existing(path::CONFIG)?;
+        self.allowed(&node, perms::WRITE)?;
+        let stat = StatFields { version: -1, mzxid: self.zxid.0, mtime: self.time_ms, ..node.stat };
+        let changed = Record { stat, data_len: text.len(), ..node.clone() };
+        self.overlay.put(self.zxid, path::CONFIG, Some(&node), Some(changed));
+        let (path, data) = (Some(path::CONFIG.into()), Some(text.into_bytes().into()));
+        Ok((OpCode::RECONFIG, Body::SetData(records::SetDataTxn { path, data, version: -1 })))
     }
 
     fn set_acl<'b>(&mut self, request: SetAclRequest<'b>) -> Prepared<'b> {

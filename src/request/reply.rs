@@ -26,6 +26,10 @@ pub fn encode_body(applied: &Applied<'_>, out: &mut Vec<u8>) {
             }
         }
         Applied::Changed { op: OpCode::SET_DATA | OpCode::SET_ACL, stat } => stat.encode(out),
+        Applied::Reconfigured { text, stat } => {
+            writer::write_buffer(out, Some(text));
+            stat.encode(out);
+        }
         Applied::Multi(results) => encode_multi(results, out),
         Applied::Synced(path) => writer::write_ustring(out, *path),
         Applied::Changed { .. } | Applied::Deleted | Applied::Checked | Applied::Session | Applied::Failed(_) => {}
@@ -51,6 +55,7 @@ fn result_type(result: &Applied<'_>) -> OpCode {
         Applied::Created { .. } => OpCode::CREATE2,
         Applied::Deleted => OpCode::DELETE,
         Applied::Changed { op, .. } => *op,
+        Applied::Reconfigured { .. } => OpCode::RECONFIG,
         Applied::Checked => OpCode::CHECK,
         Applied::Session | Applied::Synced(_) | Applied::Failed(_) | Applied::Multi(_) => OpCode::ERROR,
     }

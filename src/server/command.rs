@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::ids::{Epoch, Zxid};
-use crate::zab;
+use crate::zab::{self, Configuration};
 
 /// One order to the log thread. `zab::Output` says of each what answers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub(super) enum Command {
     Truncate(Zxid),
     /// Replace the whole history by the snapshot that was received.
     InstallSnapshot(Zxid),
+    /// Write the file of a configuration that is proposed. Nothing answers it.
+    ProposeConfiguration(Box<Configuration>),
+    /// Write the files of a configuration that is committed. Nothing answers it.
+    ActivateConfiguration(Box<Configuration>),
 }
 
 impl Command {

@@ -98,6 +98,11 @@ impl Effects for Execute<'_> {
         let Some(ensemble) = self.node.ensemble.get() else {
             unreachable!("a server without an ensemble has nobody to talk to: {output:?}");
         };
+        match &output {
+            Output::ConfigurationProposed(next) => self.commands.push(Command::ProposeConfiguration(next.clone())),
+            Output::ConfigurationActivated(next) => self.commands.push(Command::ActivateConfiguration(next.clone())),
+            _ => {}
+        }
         let output = match Command::from_output(output) {
             Ok(command) => return self.commands.push(command),
             Err(output) => output,

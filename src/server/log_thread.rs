@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::command::Command;
+use super::config_files::ConfigFiles;
 use super::incoming::Incoming;
 use super::node::Node;
 use super::persistence::{Journal, Truncated};
@@ -24,6 +25,8 @@ pub(super) struct LogThread {
     pub(super) snapshots: Snapshots,
     /// Snapshots from a leader; `None` for a server that has none.
     pub(super) incoming: Option<Arc<Incoming>>,
+    /// The files of the configuration; `None` where it is in none, or never changes.
+    pub(super) config_files: Option<ConfigFiles>,
     /// `fsync.warningthresholdms`.
     pub(super) warning_threshold_ms: u64,
 }
@@ -57,6 +60,8 @@ impl LogThread {
             }
             [Command::Truncate(to)] => self.truncate(*to)?,
             [Command::InstallSnapshot(zxid)] => self.install(*zxid)?,
+            [Command::ProposeConfiguration(next)] => self.config_files.iter().for_each(|files| files.propose(next)),
+            [Command::ActivateConfiguration(next)] => self.config_files.iter().for_each(|files| files.activate(next)),
             appends => self.append(appends, since_ms)?,
         }
         Ok(())

@@ -1,22 +1,22 @@
 //! Becoming a member of an ensemble: what the ordering core is told of the configuration and of the disk, and the links to the others.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::ensemble::{Door, Ensemble};
 use super::incoming::Incoming;
 use super::node::Node;
 use super::persistence::{PersistenceSettings, Start};
+use super::roll::Roll;
 use super::snapshots::Snapshots;
 use super::start::StartError;
 use super::wake;
-use crate::config::{Members, Role, Settings};
+use crate::config::Settings;
 use crate::ids::ServerId;
 use crate::net::peers::{PeerSettings, Peers};
-use crate::replica::Input;
+use crate::replica::{self, Input};
 use crate::storage::epoch_file::Epochs;
 use crate::storage::{Directories, FileSystem, HistoryReader, HistoryReaderSettings, StorageError};
-use crate::zab::{self, Configuration, HistoryLimits, Membership, QuorumVerifier, Recovered, Timing};
+use crate::zab::{self, HistoryLimits, Membership, Recovered, Timing};
 
 /// Payload bytes that are read from the log at once for a learner.
 const HISTORY_SLICE_BYTES: usize = 1 << 20;
@@ -24,25 +24,6 @@ const HISTORY_SLICE_BYTES: usize = 1 << 20;
 /// This server's id.
 pub(super) fn server_id(settings: &Settings) -> ServerId {
     ServerId(settings.ensemble.server_id)
-}
-
-/// Who votes, and what a quorum is.
-fn verifier(members: &Members) -> QuorumVerifier {
-    let voters = || members.servers.iter().filter(|(_, member)| member.role == Role::Participant).map(|(&sid, _)| sid);
-    if members.group_of.is_empty() && members.weight_of.is_empty() {
-        return QuorumVerifier::majority(voters());
-    }
-    let mut groups: BTreeMap<i64, BTreeMap<ServerId, i64>> = BTreeMap::new();
-    for sid in voters() {
-        let (group, weight) = (members.group_of.get(&sid).copied().unwrap_or(0), members.weight_of.get(&sid).copied().unwrap_or(1));
-        groups.entry(group).or_default().insert(sid, weight);
-    }
-    QuorumVerifier::Hierarchical { groups }
-}
-
-fn membership(members: &Members) -> Membership {
-    let observers = members.servers.iter().filter(|(_, member)| member.role == Role::Observer).map(|(&sid, _)| sid).collect();
-    Membership::new(Configuration { version: 0, text: members.text(0).into(), verifier: verifier(members), observers })
 }
 
 fn timing(settings: &Settings) -> Timing {
@@ -65,7 +46,8 @@ pub(super) fn zab_settings(settings: &Settings, seed: u64) -> zab::Settings {
     let ensemble = &settings.ensemble;
     zab::Settings {
         server_id: server_id(settings),
-        membership: membership(&ensemble.members),
+        membership: Membership::new(replica::configuration(&ensemble.members, ensemble.config_version)),
+        reader: ensemble.reconfig_enabled.then_some(replica::READER),
         is_standalone: false,
         timing: timing(settings),
         history: kept_history(settings),
@@ -132,7 +114,7 @@ pub(super) async fn join(
         let reading = HistoryReaderSettings { slice_bytes: HISTORY_SLICE_BYTES, size_factor };
         HistoryReader::new(Arc::clone(fs), directories.snap_dir(), directories.log_dir(), reading)
     });
-    let ensemble = Ensemble::new(history, snapshots);
+    let ensemble = Ensemble::new(history, snapshots, Roll::new(&settings.ensemble));
     let door = Arc::new(Door::closed(Arc::clone(node)));
     let peers = Peers::start(PeerSettings::new(settings, server_id(settings)), Arc::clone(&door) as _, incoming).await?;
     assert!(ensemble.peers.set(peers).is_ok() && node.ensemble.set(ensemble).is_ok(), "a server joins once");
@@ -179,21 +161,5 @@ mod tests {
             let found = recovered(fs.as_ref(), &directories, &mut start, may_begin).expect("sound");
             assert_eq!(found.is_uninitialized, is_uninitialized, "{epochs:?}, {has_database}, {may_begin}");
         }
-    }
-
-    #[test]
-    fn observers_do_not_vote() {
-        let membership = membership(&Members::of_lines(&[("server.1", "a:1:2"), ("server.2", "b:1:2:observer")]));
-        assert!(membership.is_participant(ServerId(1)) && !membership.is_participant(ServerId(2)));
-        assert!(membership.committed().observers.contains(&ServerId(2)));
-        assert!(membership.contains_quorum(&[ServerId(1)].into()));
-    }
-
-    #[test]
-    fn groups_make_a_hierarchy() {
-        let lines = [("server.1", "a:1:2"), ("server.2", "b:1:2"), ("server.3", "c:1:2"), ("group.1", "1:2:3"), ("weight.3", "0")];
-        let membership = membership(&Members::of_lines(&lines));
-        assert!(membership.contains_quorum(&[ServerId(1), ServerId(2)].into()));
-        assert!(!membership.contains_quorum(&[ServerId(1), ServerId(3)].into()));
     }
 }

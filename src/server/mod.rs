@@ -1,7 +1,9 @@
 //! The rim: it starts the threads, feeds the replica, carries out its effects and shuts down. It decides nothing.
 
+mod client_port;
 mod clock;
 mod command;
+mod config_files;
 mod ensemble;
 mod execute;
 mod incoming;
@@ -14,6 +16,7 @@ mod node;
 pub mod persistence;
 mod purge;
 mod restore;
+mod roll;
 mod settings;
 mod snapshot_due;
 mod snapshots;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Condvar, Mutex};
+use tokio::sync::watch;
 
 use super::clock::Clock;
 use super::command::Command;
@@ -11,6 +12,7 @@ use super::execute::Execute;
 use super::learner_snapshot::LearnerSnapshot;
 use super::persistence::{State, Walk};
 use super::settings::SNAPSHOT_SLICE_BYTES;
+use crate::config::HostPort;
 use crate::net::{Connection, ConnectionTable, Direction, Namespaces, ServerStats};
 use crate::replica::{Input, Replica, Shared};
 use crate::session::SessionTable;
@@ -58,6 +60,8 @@ pub(super) struct Node {
     pub(super) written: Mutex<Namespaces>,
     /// Set on a member of an ensemble, before its first turn.
     pub(super) ensemble: OnceLock<Ensemble>,
+    /// Where a reconfiguration wants clients to be served.
+    pub(super) client_port: watch::Sender<Option<HostPort>>,
     own: Weak<Self>,
 }
 
@@ -74,6 +78,7 @@ impl Node {
             log_wakes: Condvar::new(),
             written: Mutex::new(Namespaces::new(Direction::Write)),
             ensemble: OnceLock::new(),
+            client_port: watch::Sender::new(None),
             own: own.clone(),
         })
     }

@@ -42,6 +42,7 @@ fn write_rules(settings: &Settings) -> WriteRules {
         skip_acl: settings.tree.skip_acl,
         enforce_quota: settings.tree.enforce_quota,
         reconfig_enabled: settings.ensemble.reconfig_enabled,
+        voters_min: if settings.ensemble.standalone_enabled { 2 } else { 1 },
         close_session_txn: settings.storage.close_session_txn,
     }
 }

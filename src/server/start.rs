@@ -1,7 +1,6 @@
 //! The start of a server, its life and its end.
 
 use std::fmt::Display;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -10,16 +9,17 @@ use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::clock::Clock;
+use super::config_files::ConfigFiles;
 use super::incoming::Incoming;
 use super::log_thread::LogThread;
 use super::node::Node;
 use super::persistence::{Journal, Start};
 use super::snapshots::Snapshots;
 use super::words::Words;
-use super::{member, persistence, purge, settings, timers};
+use super::{client_port, member, persistence, purge, settings, timers};
 use crate::config::Settings;
 use crate::net::peers::PeersError;
-use crate::net::{ConnectionTable, Context, Listener, ServerStats, listen};
+use crate::net::{ConnectionTable, Context, ServerStats};
 use crate::replica::{Replica, Shared};
 use crate::storage::{Directories, FileSystem, RealFileSystem, StorageError, directory};
 
@@ -105,13 +105,21 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let incoming = settings.ensemble.is_member.then(|| Arc::new(member::incoming(&fs, &directories, &settings, &persistence)));
     let place = Place { fs, directories, snapshots: snapshots.clone(), incoming: incoming.clone() };
     let warning_threshold_ms = settings.storage.fsync_warning_threshold_ms;
-    let log_thread = start_log_thread(LogThread { node: Arc::clone(&node), journal, snapshots, incoming, warning_threshold_ms })?;
+    let config_files = config_files(&place.fs, &settings);
+    let log_thread =
+        start_log_thread(LogThread { node: Arc::clone(&node), journal, snapshots, incoming, config_files, warning_threshold_ms })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve(Arc::clone(&node), &place, &settings, started));
     member::leave(&node);
     runtime.shutdown_background();
     stop_log_thread(&node, log_thread);
     served
+}
+
+/// The files that a reconfiguration rewrites; `None` where there is none.
+fn config_files(fs: &Arc<dyn FileSystem>, settings: &Settings) -> Option<ConfigFiles> {
+    let file = settings.ensemble.config_file.as_ref()?;
+    settings.ensemble.reconfig_enabled.then(|| ConfigFiles::new(Arc::clone(fs), file, member::server_id(settings)))
 }
 
 /// Keys the hashes that clients could otherwise collide on purpose.
@@ -175,38 +183,6 @@ fn stop_log_thread(node: &Node, log_thread: JoinHandle<()>) {
     tracing::info!("stopped");
 }
 
-fn client_address(settings: &Settings) -> Result<SocketAddr, std::io::Error> {
-    let port = settings.network.client_port;
-    match &settings.network.client_port_address {
-        None => Ok(SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)),
-        Some(host) => {
-            let found = (without_needless_zone(host), port).to_socket_addrs()?.next();
-            found.ok_or_else(|| std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address"))
-        }
-    }
-}
-
-/// `::1%lo` as `::1`: a zone means something for link-local addresses only, and the system's resolver refuses it for others. The JVM,
-/// which prints addresses so, takes them back.
-fn without_needless_zone(host: &str) -> &str {
-    match host.split_once('%') {
-        Some((address, _)) if address.parse::<Ipv6Addr>().is_ok_and(|parsed| !parsed.is_unicast_link_local()) => address,
-        _ => host,
-    }
-}
-
-fn bind(settings: &Settings) -> Result<Listener, StartError> {
-    let backlog = settings.network.client_port_listen_backlog.map_or(-1, |backlog| backlog as i32);
-    let named = settings.network.client_port_address.as_deref().unwrap_or("*");
-    let failed = |source| StartError::Listen { address: format!("{named}:{}", settings.network.client_port), source };
-    let address = client_address(settings).map_err(failed)?;
-    let any_v4 = SocketAddr::from(([0, 0, 0, 0], settings.network.client_port));
-    let bound = listen(address, backlog);
-    // A machine without IPv6 has no such wildcard.
-    let bound = if settings.network.client_port_address.is_none() { bound.or_else(|_| listen(any_v4, backlog)) } else { bound };
-    bound.map_err(failed)
-}
-
 /// Where the data is, and how it is kept.
 struct Place {
     fs: Arc<dyn FileSystem>,
@@ -218,7 +194,7 @@ struct Place {
 
 async fn serve(node: Arc<Node>, place: &Place, settings: &Settings, started: Instant) -> Result<(), StartError> {
     let Place { fs, directories, snapshots, incoming } = place;
-    let listener = bind(settings)?;
+    let listener = client_port::bind(&settings.network)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let words = Arc::new(Words::new(Arc::clone(&node), settings, directories, fs));
@@ -234,31 +210,11 @@ async fn serve(node: Arc<Node>, place: &Place, settings: &Settings, started: Ins
         tokio::spawn(purge::run(Arc::clone(fs), Arc::clone(directories), retain, hours));
     }
     tracing::info!(address = %listener.address()?, took_ms = started.elapsed().as_millis() as u64, "binding to port: serving clients");
-    tokio::spawn(listener.accept(Arc::new(context)));
+    let moves = node.client_port.subscribe();
+    tokio::spawn(client_port::serve(listener, settings.network.clone(), Arc::new(context), moves));
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
         _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_with_a_zone_can_be_bound() {
-        for (host, bare) in [
-            ("::1%lo", "::1"),
-            ("0:0:0:0:0:0:0:1%1", "0:0:0:0:0:0:0:1"),
-            ("fe80::1%eth0", "fe80::1%eth0"),
-            ("127.0.0.1", "127.0.0.1"),
-            ("name%with-percent", "name%with-percent"),
-        ] {
-            assert_eq!(without_needless_zone(host), bare);
-        }
-        let mut settings = Settings::embedded_default(std::path::Path::new("data"));
-        settings.network.client_port_address = Some("0:0:0:0:0:0:0:1%lo".to_owned());
-        assert_eq!(client_address(&settings).map(|address| address.ip()).ok(), Some(IpAddr::V6(Ipv6Addr::LOCALHOST)));
-    }
 }

@@ -12,8 +12,8 @@ use crate::admin::view::{
     ProposalSizes, QuotaView, SessionCounts, SessionsView, TreeStats, WatchSummary,
 };
 use crate::admin::{Metrics, ServerStats, ServerView, Whitelist, Word, answer};
-use crate::config::{EnsembleSettings, FourLetterWhitelist, MemberAddress, Role, Settings};
-use crate::ids::{ServerId, SessionId, Zxid};
+use crate::config::{EnsembleSettings, FourLetterWhitelist, Settings};
+use crate::ids::{SessionId, Zxid};
 use crate::net::Inbox;
 use crate::replica::Input;
 use crate::session::SessionTable;
@@ -32,8 +32,7 @@ pub(super) struct Words {
     log_dir: PathBuf,
     tick_time_ms: i64,
     started_ms: i64,
-    /// How many servers of the ensemble vote.
-    quorum_size: u64,
+    ensemble: EnsembleSettings,
 }
 
 impl Words {
@@ -49,7 +48,7 @@ impl Words {
             log_dir: directories.log_dir().to_path_buf(),
             tick_time_ms: i64::from(settings.session.tick_time_ms),
             started_ms,
-            quorum_size: settings.ensemble.members.count(Role::Participant) as u64,
+            ensemble: settings.ensemble.clone(),
         }
     }
 
@@ -92,27 +91,8 @@ fn conf(settings: &Settings, directories: &Directories) -> ConfView {
         max_session_timeout_ms: settings.session.max_session_timeout_ms(),
         client_port_listen_backlog: settings.network.client_port_listen_backlog.map_or(-1, |backlog| backlog as i32),
         server_id: settings.ensemble.server_id,
-        ensemble_lines: if settings.ensemble.is_member { ensemble_lines(&settings.ensemble) } else { String::new() },
+        ensemble_lines: String::new(),
     }
-}
-
-/// What `conf` prints of an ensemble (`QuorumZooKeeperServer.dumpConf`).
-fn ensemble_lines(ensemble: &EnsembleSettings) -> String {
-    let own = ensemble.members.servers.get(&ServerId(ensemble.server_id));
-    let ports = |port: fn(&MemberAddress) -> u16| {
-        let addresses = own.map_or(&[][..], |own| &own.addresses);
-        addresses.iter().map(|address| port(address).to_string()).collect::<Vec<_>>().join("|")
-    };
-    let is_observer = own.is_some_and(|own| own.role == Role::Observer);
-    format!(
-        "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\npeerType={}\nmembership: \n{}",
-        ensemble.init_limit_ticks,
-        ensemble.sync_limit_ticks,
-        ports(|address| address.election_port),
-        ports(|address| address.quorum_port),
-        i32::from(is_observer),
-        ensemble.members.text(0),
-    )
 }
 
 impl Inbox for Words {
@@ -164,7 +144,7 @@ impl ServerView for Words {
             }
         });
         let election_ms = status.election_ms.unwrap_or(-1);
-        Some(EnsembleView { peer_state: status.name(), quorum_size: self.quorum_size, election_ms, leadership })
+        Some(EnsembleView { peer_state: status.name(), quorum_size: ensemble.roll.quorum_size(), election_ms, leadership })
     }
 
     fn proposal_sizes(&self) -> Option<ProposalSizes> {
@@ -273,7 +253,9 @@ impl ServerView for Words {
     }
 
     fn config(&self) -> ConfView {
-        self.conf.clone()
+        let lines = self.node.ensemble.get().map(|ensemble| ensemble.roll.conf_lines(&self.ensemble));
+        let moved = self.node.client_port.borrow().as_ref().map(|moved| i32::from(moved.port));
+        ConfView { ensemble_lines: lines.unwrap_or_default(), client_port: moved.unwrap_or(self.conf.client_port), ..self.conf.clone() }
     }
 
     fn directory_sizes(&self) -> DirectorySizes {

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::error::{IoContext, StorageError};
 use super::fs::FileSystem;
+use super::whole_file;
 use crate::ids::{Epoch, Zxid};
 
 /// The promise to a new leader.
@@ -85,17 +86,7 @@ pub fn read(fs: &dyn FileSystem, dir: &Path, name: &str) -> Result<Option<i64>, 
 /// # Errors
 /// When the disk refuses; the old number stands then.
 pub fn write(fs: &dyn FileSystem, dir: &Path, name: &str, epoch: i64) -> Result<(), StorageError> {
-    let (path, temporary) = (dir.join(name), dir.join(format!("{name}.tmp")));
-    // A file that is left over may be one whose sync failed: what is written to it again may never reach the disk.
-    if fs.exists(&temporary).context("look for", &temporary)? {
-        fs.remove(&temporary).context("remove", &temporary)?;
-    }
-    let mut file = fs.create(&temporary).context("create", &temporary)?;
-    file.write_all_at(epoch.to_string().as_bytes(), 0).context("write", &temporary)?;
-    file.sync_data().context("sync", &temporary)?;
-    drop(file);
-    fs.rename(&temporary, &path).context("rename", &temporary)?;
-    fs.sync_dir(dir).context("sync", dir)
+    whole_file::write(fs, &dir.join(name), epoch.to_string().as_bytes())
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod stream_parser;
 mod tests;
 mod truncate;
 mod txn_log;
+pub mod whole_file;
 
 pub use directory::Directories;
 pub use error::StorageError;

@@ -53,6 +53,13 @@ pub enum Applied<'a> {
         /// The stat afterwards.
         stat: Stat,
     },
+    /// The configuration of the ensemble changed: its text, and the stat of `/zookeeper/config` afterwards.
+    Reconfigured {
+        /// The text.
+        text: &'a [u8],
+        /// The stat afterwards.
+        stat: Stat,
+    },
     /// A version check held.
     Checked,
     /// A session began or ended.
@@ -172,7 +179,11 @@ impl DataTree {
         self.set_data(id, path, txn.data.as_deref(), txn.version, zxid, header.time);
         observer.written(path, self.data(id).map_or(0, <[u8]>::len));
         observer.changed(EventType::NodeDataChanged, path, zxid, self.acl(id));
-        Applied::Changed { op, stat: self.stat(id) }
+        let stat = self.stat(id);
+        match op {
+            OpCode::RECONFIG => Applied::Reconfigured { text: txn.data.as_deref().unwrap_or_default(), stat },
+            _ => Applied::Changed { op, stat },
+        }
     }
 
     fn apply_set_acl(&mut self, txn: &records::SetAclTxn<'_>) -> Applied<'static> {

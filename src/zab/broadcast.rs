@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::quorum::Membership;
+use super::membership::Membership;
 use crate::ids::{ServerId, Zxid};
 
 /// The acks of one epoch. An ack covers everything before it: nobody acks what has a predecessor that is not durable.
@@ -32,14 +32,13 @@ impl Acks {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
-    use super::super::quorum::{Configuration, QuorumVerifier};
+    use super::super::membership::Configuration;
+    use super::super::quorum::QuorumVerifier;
     use super::*;
 
     fn membership(version: i64, sids: impl IntoIterator<Item = i64>) -> Configuration {
         let verifier = QuorumVerifier::majority(sids.into_iter().map(ServerId));
-        Configuration { version, text: Bytes::new(), verifier, observers: [].into() }
+        Configuration::of(version, verifier)
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::input::{LinkId, SyncId};
-use super::quorum::Membership;
+use super::membership::Membership;
 use crate::ids::{ServerId, Zxid};
 
 /// A sync, and what was proposed when it came.
@@ -77,14 +77,13 @@ impl Confirmations {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
-    use super::super::quorum::{Configuration, QuorumVerifier};
+    use super::super::membership::Configuration;
+    use super::super::quorum::QuorumVerifier;
     use super::*;
 
     fn membership(count: i64) -> Membership {
         let verifier = QuorumVerifier::majority((1..=count).map(ServerId));
-        Membership::new(Configuration { version: 0, text: Bytes::new(), verifier, observers: [].into() })
+        Membership::new(Configuration::of(0, verifier))
     }
 
     #[test]

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use super::election::{Booth, UNINITIALIZED};
 use super::history::History;
 use super::input::{Input, LinkId};
+use super::membership::{ConfigurationReader, Membership};
 use super::notification::{NOTIFICATION_VERSION, Notification, ServerState, Vote};
 use super::output::Output;
-use super::quorum::Membership;
 use super::timing::Timing;
 use crate::ids::{Epoch, ServerId, Zxid};
 
@@ -23,6 +23,8 @@ pub struct Settings {
     pub server_id: ServerId,
     /// The ensemble.
     pub membership: Membership,
+    /// How configurations are read; `None` for a server that goes by its files (`reconfigEnabled=false`).
+    pub reader: Option<ConfigurationReader>,
     /// A server without an ensemble: it leads itself from the first moment, in the epoch in which its history ends, and keeps no epochs.
     pub is_standalone: bool,
     /// Protocol time.
@@ -60,6 +62,7 @@ pub struct Recovered {
 pub(super) struct Core {
     pub(super) own: ServerId,
     pub(super) membership: Membership,
+    pub(super) reader: Option<ConfigurationReader>,
     pub(super) timing: Timing,
     pub(super) reads_disk: bool,
     pub(super) forces_snapshot: bool,
@@ -97,6 +100,7 @@ impl Core {
         let mut core = Self {
             own: settings.server_id,
             membership: settings.membership,
+            reader: settings.reader,
             timing: settings.timing,
             reads_disk: settings.reads_disk,
             forces_snapshot: settings.forces_snapshot,
@@ -146,6 +150,7 @@ impl Core {
 
     pub(super) fn append(&mut self, zxid: Zxid, payload: Bytes, outputs: &mut Vec<Output>) {
         assert!(!self.is_replacing(), "nothing is appended to a history that is being replaced");
+        self.note_proposed(zxid, &payload, outputs);
         self.history.append(zxid, payload.clone());
         outputs.push(Output::Append { zxid, payload });
     }
@@ -204,6 +209,7 @@ impl Core {
             Input::Truncated(to) => {
                 assert_eq!(self.truncating.take(), Some(to), "a truncation that was asked for");
                 self.history.truncate(to);
+                self.membership.truncate(to);
                 self.persisted = to;
             }
             Input::TruncationRefused(to) => {
@@ -274,9 +280,10 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
+    use super::super::membership::Configuration;
     use super::super::output::{Reason, RoleChange};
     use super::super::packet::Packet;
-    use super::super::quorum::{Configuration, QuorumVerifier};
+    use super::super::quorum::QuorumVerifier;
     use super::super::{HistoryLimits, Zab};
     use super::*;
 
@@ -284,7 +291,8 @@ mod tests {
         let verifier = QuorumVerifier::majority((1..=3).map(ServerId));
         Settings {
             server_id: ServerId(1),
-            membership: Membership::new(Configuration { version: 0, text: Bytes::new(), verifier, observers: BTreeSet::new() }),
+            membership: Membership::new(Configuration::of(0, verifier)),
+            reader: None,
             is_standalone: false,
             timing: Timing::new(2000, 10, 5),
             history: HistoryLimits::default(),

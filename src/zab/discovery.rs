@@ -3,12 +3,15 @@
 //! ```text
 //!   COLLECTING ── a quorum told its accepted epoch ──► FIXED ── a quorum, none ahead of the leader, promised ──► over
 //! ```
+//! While a reconfiguration is being agreed on, a quorum is one of both configurations, where a Java leader asks the committed one only: the
+//! new one may be committed and have a leader already, and one that does not know it must not get the epoch of that.
+//!
 //! A server promises an epoch to one leader only (it is counted only when the epoch is newer than what it had accepted), and two quorums
 //! share a server: so at most one leader per epoch gets through.
 
 use std::collections::BTreeSet;
 
-use super::quorum::Membership;
+use super::membership::Membership;
 use crate::ids::{Epoch, ServerId, Zxid};
 
 /// What decides who has the better history (`StateSummary`): compared in this order.
@@ -70,7 +73,7 @@ impl Discovery {
         }
         self.epoch = self.epoch.max(accepted_epoch.next());
         self.informed.insert(sid);
-        self.is_fixed = membership.committed().verifier.contains_quorum(&self.informed);
+        self.is_fixed = membership.contains_quorum(&self.informed);
     }
 
     /// A learner promises (ACKEPOCH). `theirs` is `None` when it had promised before: it goes on, but does not count.
@@ -83,7 +86,7 @@ impl Discovery {
         // A server without a database cannot vouch for a history.
         if theirs.last_zxid != super::election::UNINITIALIZED {
             self.promised.insert(sid);
-            self.is_over = membership.committed().verifier.contains_quorum(&self.promised);
+            self.is_over = membership.contains_quorum(&self.promised);
         }
         Promise::Accepted
     }
@@ -91,14 +94,13 @@ impl Discovery {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
-    use super::super::quorum::{Configuration, QuorumVerifier};
+    use super::super::membership::Configuration;
+    use super::super::quorum::QuorumVerifier;
     use super::*;
 
     fn membership() -> Membership {
         let verifier = QuorumVerifier::majority((1..=3).map(ServerId));
-        Membership::new(Configuration { version: 0, text: Bytes::new(), verifier, observers: [ServerId(9)].into() })
+        Membership::new(Configuration { observers: [ServerId(9)].into(), ..Configuration::of(0, verifier) })
     }
 
     fn summary(epoch: i64, zxid: i64) -> Summary {

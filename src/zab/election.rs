@@ -14,9 +14,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::membership::Membership;
 use super::notification::{NOTIFICATION_VERSION, Notification, ServerState, Vote};
 use super::output::Output;
-use super::quorum::Membership;
 use super::timing::Timing;
 use crate::ids::{ServerId, Zxid};
 
@@ -249,8 +249,8 @@ impl Election {
 fn elected(vote: &Vote, election_epoch: i64, booth: &Booth<'_>) -> Elected {
     let state = match () {
         () if vote.leader == booth.own => ServerState::Leading,
-        () if booth.membership.is_participant(booth.own) => ServerState::Following,
-        () => ServerState::Observing,
+        () if booth.membership.observes(booth.own) => ServerState::Observing,
+        () => ServerState::Following,
     };
     Elected { vote: *vote, election_epoch, state }
 }

@@ -1,10 +1,8 @@
 //! Elections, notification by notification (`FastLeaderElection`).
 
-use bytes::Bytes;
-
 use super::*;
 use crate::ids::Epoch;
-use crate::zab::quorum::{Configuration, QuorumVerifier};
+use crate::zab::{Configuration, QuorumVerifier};
 
 /// Server 2 of 1, 2, 3 votes; its history ends in (2, 5).
 struct Room {
@@ -18,7 +16,7 @@ struct Room {
 impl Room {
     fn new() -> Self {
         let verifier = QuorumVerifier::majority((1..=3).map(ServerId));
-        let configuration = Configuration { version: 0, text: Bytes::new(), verifier, observers: [ServerId(9)].into() };
+        let configuration = Configuration { observers: [ServerId(9)].into(), ..Configuration::of(0, verifier) };
         Self {
             membership: Membership::new(configuration),
             timing: Timing::new(2000, 10, 5),
@@ -91,8 +89,7 @@ fn the_order_of_votes() {
 #[test]
 fn a_server_without_weight_never_leads() {
     let groups = [(1, [(ServerId(1), 1), (ServerId(2), 1), (ServerId(3), 0)].into())].into();
-    let configuration =
-        Configuration { version: 0, text: Bytes::new(), verifier: QuorumVerifier::Hierarchical { groups }, observers: [].into() };
+    let configuration = Configuration::of(0, QuorumVerifier::Hierarchical { groups });
     let membership = Membership::new(configuration);
     assert!(!beats(&vote(3, 9, 9), &vote(1, 1, 1), &membership));
     assert!(beats(&vote(2, 1, 1), &vote(1, 1, 1), &membership));

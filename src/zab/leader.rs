@@ -70,6 +70,10 @@ pub(super) struct Leader {
     last_proposed: Zxid,
     confirmations: Confirmations,
     ping_at_ms: i64,
+    /// The reconfigurations that this leader committed, and who leads on by each.
+    pub(super) activated: Vec<(Zxid, ServerId)>,
+    /// A reconfiguration ends this leadership.
+    pub(super) dismissed: Option<Reason>,
 }
 
 impl Leader {
@@ -99,6 +103,8 @@ impl Leader {
             last_proposed: Zxid::ZERO,
             confirmations: Confirmations::default(),
             ping_at_ms: now_ms,
+            activated: Vec::new(),
+            dismissed: None,
         }
     }
 
@@ -180,6 +186,7 @@ impl Leader {
         }
         outputs.push(Output::Role(RoleChange::Discovered { epoch: self.epoch, took_ms: self.now_ms - self.phase_began_ms }));
         self.enter(Phase::Adopting);
+        core.stamp_configuration(self.epoch);
         core.store_current_epoch(self.epoch, core.history.last(), outputs);
         let promised: Vec<LinkId> =
             self.learners.values().filter(|handler| handler.stage == Stage::Promised).map(|handler| handler.link).collect();
@@ -209,6 +216,7 @@ impl Leader {
         outputs.push(Output::Role(RoleChange::Serving { state, leader, epoch, mode: None, took_ms }));
         let acked: Vec<LinkId> =
             self.learners.values().filter(|handler| handler.stage == Stage::Acked).map(|handler| handler.link).collect();
+        self.begin_with_last_seen(core, outputs);
         for link in acked {
             self.up_to_date(link, core, outputs);
         }
@@ -224,6 +232,11 @@ impl Leader {
         handler.heard_ms = self.now_ms;
         handler.send(Packet::UpToDate, outputs);
         if !handler.is_observer && core.history.delivered() > handler.told {
+            let told = handler.told;
+            for &(zxid, designated) in self.activated.iter().filter(|(zxid, _)| *zxid > told) {
+                handler.commit(zxid.previous(), outputs);
+                handler.activate(zxid, designated, 0, outputs);
+            }
             handler.commit(core.history.delivered(), outputs);
         }
         let (early, is_observer) = (handler.acked, handler.is_observer);
@@ -236,7 +249,7 @@ impl Leader {
 
     /// Whether a txn may be proposed now.
     pub(super) fn can_propose(&self, core: &Core) -> bool {
-        self.phase == Phase::Broadcasting && (core.is_standalone || self.last_proposed.counter() < COUNTER_MAX)
+        self.phase == Phase::Broadcasting && self.dismissed.is_none() && (core.is_standalone || self.last_proposed.counter() < COUNTER_MAX)
     }
 
     /// The zxid of the next proposal.
@@ -271,8 +284,21 @@ impl Leader {
         if !self.acks.record(sid, zxid) || self.phase != Phase::Broadcasting || zxid <= core.history.delivered() {
             return;
         }
-        if let Some(committed) = self.acks.commit_point(&core.membership) {
-            self.commit(committed.min(self.last_proposed), core, outputs);
+        self.commit_acked(core, outputs);
+    }
+
+    /// Commits what a quorum has. What was proposed behind a reconfiguration is looked at again when that counts.
+    fn commit_acked(&mut self, core: &mut Core, outputs: &mut Vec<Output>) {
+        while self.dismissed.is_none() {
+            let Some(acked) = self.acks.commit_point(&core.membership) else { return };
+            let acked = acked.min(self.last_proposed);
+            let Some(pending) = core.membership.pending().filter(|pending| *pending <= acked) else {
+                return self.commit(acked, core, outputs);
+            };
+            self.commit(pending.previous(), core, outputs);
+            self.commit_reconfiguration(pending, core, outputs);
+            self.resume_waiting(core, outputs);
+            self.release_syncs(core, outputs);
         }
     }
 
@@ -340,10 +366,15 @@ impl Leader {
     /// Handles what concerns a leader. An error ends the leadership.
     pub(super) fn handle(&mut self, input: Input, core: &mut Core, now_ms: i64, outputs: &mut Vec<Output>) -> Result<(), Reason> {
         self.now_ms = now_ms;
+        self.handle_any(input, core, outputs)?;
+        self.dismissed.map_or(Ok(()), Err)
+    }
+
+    fn handle_any(&mut self, input: Input, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
         match input {
             Input::Tick => self.tick(core, outputs),
             Input::LearnerConnected(link) => {
-                self.learners.insert(link, LearnerHandler::new(link, now_ms));
+                self.learners.insert(link, LearnerHandler::new(link, self.now_ms));
                 Ok(())
             }
             Input::LearnerPacket(link, packet) => self.packet(link, packet, core, outputs),

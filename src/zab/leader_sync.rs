@@ -192,5 +192,5 @@ fn feed(handler: &mut LearnerHandler, after: Zxid, epoch: crate::ids::Epoch, now
     }
     handler.told = core.history.delivered();
     handler.stage = Stage::Syncing;
-    handler.send(Packet::NewLeader { epoch, config: Some(core.membership.last_seen().text.clone()) }, outputs);
+    handler.send(Packet::NewLeader { epoch, config: Some(Leader::offered_configuration(core, epoch)) }, outputs);
 }

@@ -19,10 +19,11 @@ fn zxid(epoch: i64, counter: u32) -> Zxid {
 /// Server 3 of three.
 fn settings() -> Settings {
     let verifier = QuorumVerifier::majority((1..=3).map(ServerId));
-    let configuration = Configuration { version: 0, text: Bytes::new(), verifier, observers: [].into() };
+    let configuration = Configuration::of(0, verifier);
     Settings {
         server_id: ServerId(3),
         membership: Membership::new(configuration),
+        reader: None,
         is_standalone: false,
         timing: Timing::new(2000, 10, 5),
         history: HistoryLimits::default(),

@@ -60,6 +60,8 @@ pub(super) struct Learner {
     link: LinkId,
     stage: Stage,
     is_observer: bool,
+    /// What NEWLEADER says of the members.
+    offered: Option<Bytes>,
     /// The leader is a Paddock server: one ACK covers all before it, and so does one COMMIT.
     is_paddock: bool,
     /// The history was reported as none, since it cannot be truncated: nothing but a snapshot may follow.
@@ -83,7 +85,8 @@ impl Learner {
             leader,
             link,
             stage: Stage::Connecting { retry_at_ms: None },
-            is_observer: !core.is_participant(),
+            is_observer: core.membership.observes(core.own),
+            offered: None,
             is_paddock: false,
             needs_snapshot: false,
             epoch: Epoch(0),
@@ -98,6 +101,18 @@ impl Learner {
 
     pub(super) fn link(&self) -> LinkId {
         self.link
+    }
+
+    pub(super) fn leader(&self) -> ServerId {
+        self.leader
+    }
+
+    pub(super) fn is_observer(&self) -> bool {
+        self.is_observer
+    }
+
+    pub(super) fn take_offered(&mut self) -> Option<Bytes> {
+        self.offered.take()
     }
 
     pub(super) fn is_serving(&self) -> bool {
@@ -331,14 +346,20 @@ impl Learner {
                 self.proposal(zxid, payload, core, outputs)?;
                 self.commit(zxid, core, outputs)
             }
-            Packet::NewLeader { epoch, .. } if self.stage == Stage::Collecting && epoch == self.epoch => {
+            Packet::CommitAndActivate { zxid, designated_leader } => self.activate(zxid, designated_leader, core, outputs),
+            Packet::InformAndActivate { zxid, designated_leader, payload } => {
+                self.proposal(zxid, payload, core, outputs)?;
+                self.activate(zxid, designated_leader, core, outputs)
+            }
+            Packet::NewLeader { epoch, config } if self.stage == Stage::Collecting && epoch == self.epoch => {
+                self.offered = config;
                 self.stage = Stage::Persisting { until: core.history.last() };
                 self.persisted(core, outputs);
                 Ok(())
             }
             Packet::UpToDate if self.stage == Stage::Adopted => {
                 self.up_to_date(core, outputs);
-                Ok(())
+                self.go_by_offered(core, outputs)
             }
             // Before the ack of NEWLEADER no PING is answered: a Java leader takes the next packet for that ack.
             Packet::Rider(_) | Packet::Unknown { .. } => Ok(()),
@@ -357,7 +378,7 @@ impl Learner {
         if is_repeated { Ok(()) } else { Err(Reason::LeaderMisbehaved) }
     }
 
-    fn commit(&mut self, zxid: Zxid, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+    pub(super) fn commit(&mut self, zxid: Zxid, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
         if zxid <= core.history.delivered() {
             return Ok(());
         }
@@ -429,12 +450,17 @@ impl Learner {
 
     fn serving(&mut self, packet: Packet, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
         match packet {
-            Packet::Proposal { .. } | Packet::Commit { .. } if self.is_observer => Ok(()),
+            Packet::Proposal { .. } | Packet::Commit { .. } | Packet::CommitAndActivate { .. } if self.is_observer => Ok(()),
             Packet::Proposal { zxid, payload } => self.proposal(zxid, payload, core, outputs),
             Packet::Commit { zxid } => self.commit(zxid, core, outputs),
             Packet::Inform { zxid, payload } => {
                 self.proposal(zxid, payload, core, outputs)?;
                 self.commit(zxid, core, outputs)
+            }
+            Packet::CommitAndActivate { zxid, designated_leader } => self.activate(zxid, designated_leader, core, outputs),
+            Packet::InformAndActivate { zxid, designated_leader, payload } => {
+                self.proposal(zxid, payload, core, outputs)?;
+                self.activate(zxid, designated_leader, core, outputs)
             }
             Packet::Rider(rider) => {
                 outputs.push(Output::FromLeader(rider));
@@ -466,10 +492,11 @@ mod tests {
     /// A server that looks for a leader.
     fn started() -> Zab {
         let verifier = QuorumVerifier::majority((1..=3).map(ServerId));
-        let configuration = Configuration { version: 0, text: bytes::Bytes::new(), verifier, observers: [].into() };
+        let configuration = Configuration::of(0, verifier);
         let settings = Settings {
             server_id: ServerId(1),
             membership: Membership::new(configuration),
+            reader: None,
             is_standalone: false,
             timing: Timing::new(2000, 10, 5),
             history: HistoryLimits::default(),

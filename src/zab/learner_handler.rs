@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use super::input::LinkId;
 use super::output::{CloseReason, Output};
 use super::packet::{Introduction, Packet};
+use super::reconfiguration::inform_and_activate;
 use crate::ids::{ServerId, Zxid};
 
 /// Where a learner stands.
@@ -169,6 +170,24 @@ impl LearnerHandler {
             self.due = (self.acked < self.sent).then_some((self.sent, now_ms));
         }
         true
+    }
+
+    /// Whether it follows, and serves.
+    pub(super) fn is_in_sync(&self) -> bool {
+        self.stage == Stage::Synced && !self.is_observer
+    }
+
+    /// Tells it that a reconfiguration is committed, and who leads on. What was delivered is in `outputs` from `first` on. A follower that
+    /// does not serve yet is told behind UPTODATE.
+    pub(super) fn activate(&mut self, zxid: Zxid, designated_leader: ServerId, first: usize, outputs: &mut Vec<Output>) {
+        if !self.is_observer && self.stage == Stage::Synced {
+            self.send(Packet::CommitAndActivate { zxid, designated_leader }, outputs);
+            self.told = zxid;
+        } else if self.is_observer
+            && let Some(packet) = inform_and_activate(zxid, designated_leader, first, outputs)
+        {
+            self.send(packet, outputs);
+        }
     }
 
     /// Tells a learner that serves of commits up to `zxid`. A Paddock learner takes one for all.

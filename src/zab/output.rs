@@ -9,6 +9,7 @@
 use bytes::Bytes;
 
 use super::input::{LinkId, SyncId};
+use super::membership::Configuration;
 use super::notification::{Notification, ServerState};
 use super::packet::{Packet, Rider};
 use crate::ids::{Epoch, ServerId, Zxid};
@@ -49,6 +50,12 @@ pub enum Reason {
     EpochExhausted,
     /// Another epoch is promised that is not this leader's.
     Superseded,
+    /// A reconfiguration changed what this server is, or who leads. It names the next leader, if there is one: then everybody takes office
+    /// without an election.
+    Reconfigured {
+        /// The next leader.
+        designated: Option<ServerId>,
+    },
 }
 
 /// A change of role, for the replica and for the log. Durations in ms.
@@ -141,6 +148,11 @@ pub enum Output {
     /// what is being done, written first and removed last, makes it one step.) Load it before
     /// that: if it cannot be, change nothing and answer `Input::InstallationRefused`; else answer `Input::SnapshotInstalled`.
     InstallSnapshot(Zxid),
+
+    /// A reconfiguration is proposed by the txn that is appended next. Servers that it adds must be reachable from now on. Not answered.
+    ConfigurationProposed(Box<Configuration>),
+    /// The ensemble has these members from now on. What was delivered before is applied before. Not answered.
+    ConfigurationActivated(Box<Configuration>),
 
     /// Read the log behind this zxid for a learner; answer with `Input::HistoryRead`, when the learner's queue has room.
     ReadHistory {

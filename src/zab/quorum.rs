@@ -1,8 +1,6 @@
-//! Which sets of servers are a quorum: of a majority, of weighted groups, and of two configurations at once.
+//! Which sets of servers are a quorum: of a majority, and of weighted groups.
 
 use std::collections::{BTreeMap, BTreeSet};
-
-use bytes::Bytes;
 
 use crate::ids::ServerId;
 
@@ -75,101 +73,6 @@ impl QuorumVerifier {
     }
 }
 
-/// One configuration of the ensemble.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Configuration {
-    /// The zxid of the reconfiguration that made it; 0 for the one in the files.
-    pub version: i64,
-    /// Its text, as notifications and NEWLEADER carry it.
-    pub text: Bytes,
-    /// Who votes, and what a quorum is.
-    pub verifier: QuorumVerifier,
-    /// Who does not vote.
-    pub observers: BTreeSet<ServerId>,
-}
-
-impl Configuration {
-    /// The configuration of a server that stands alone.
-    #[must_use]
-    pub fn alone(sid: ServerId) -> Self {
-        Self { version: 0, text: Bytes::new(), verifier: QuorumVerifier::majority([sid]), observers: BTreeSet::new() }
-    }
-}
-
-/// The committed configuration, and the one that is being agreed on: while there are two, a quorum is one of both.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Membership {
-    committed: Configuration,
-    /// Proposed, newer than the committed one.
-    last_seen: Option<Configuration>,
-}
-
-impl Membership {
-    /// A membership that nobody is about to change.
-    #[must_use]
-    pub fn new(committed: Configuration) -> Self {
-        Self { committed, last_seen: None }
-    }
-
-    /// A reconfiguration is proposed: from here on quorums are those of both. An older one changes nothing.
-    pub fn propose(&mut self, next: Configuration) {
-        if next.version > self.committed.version {
-            self.last_seen = Some(next);
-        }
-    }
-
-    /// The proposed configuration is committed.
-    pub fn activate(&mut self) {
-        if let Some(next) = self.last_seen.take() {
-            self.committed = next;
-        }
-    }
-
-    /// The committed configuration.
-    #[must_use]
-    pub fn committed(&self) -> &Configuration {
-        &self.committed
-    }
-
-    /// The newest configuration known.
-    #[must_use]
-    pub fn last_seen(&self) -> &Configuration {
-        self.last_seen.as_ref().unwrap_or(&self.committed)
-    }
-
-    fn verifiers(&self) -> impl Iterator<Item = &QuorumVerifier> {
-        std::iter::once(&self.committed).chain(&self.last_seen).map(|configuration| &configuration.verifier)
-    }
-
-    /// Whether this server votes in one of the configurations (`validVoter`).
-    #[must_use]
-    pub fn is_participant(&self, sid: ServerId) -> bool {
-        self.verifiers().any(|verifier| verifier.is_participant(sid))
-    }
-
-    /// Everybody who votes in one of the configurations.
-    #[must_use]
-    pub fn participants(&self) -> BTreeSet<ServerId> {
-        self.verifiers().flat_map(QuorumVerifier::participants).collect()
-    }
-
-    /// Whether `acks` hold a quorum of every configuration that counts now.
-    #[must_use]
-    pub fn contains_quorum(&self, acks: &BTreeSet<ServerId>) -> bool {
-        self.verifiers().all(|verifier| verifier.contains_quorum(acks))
-    }
-
-    /// The largest value that a quorum has reached: of zxids, of rounds. `None` when no quorum has any.
-    #[must_use]
-    pub fn reached_by_quorum<T: Copy + Ord>(&self, reached: &BTreeMap<ServerId, T>) -> Option<T> {
-        let mut values: Vec<T> = reached.values().copied().collect();
-        values.sort_unstable();
-        values.dedup();
-        let by_quorum = |value: &T| self.contains_quorum(&reached.iter().filter(|(_, has)| *has >= value).map(|(&sid, _)| sid).collect());
-        values.into_iter().rev().find(by_quorum)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,10 +83,6 @@ mod tests {
 
     fn majority(sids: impl IntoIterator<Item = i64>) -> QuorumVerifier {
         QuorumVerifier::majority(sids.into_iter().map(ServerId))
-    }
-
-    fn configuration(version: i64, verifier: QuorumVerifier) -> Configuration {
-        Configuration { version, text: Bytes::new(), verifier, observers: BTreeSet::new() }
     }
 
     fn hierarchical(groups: &[&[(i64, i64)]]) -> QuorumVerifier {
@@ -230,32 +129,5 @@ mod tests {
                 assert!(!a.is_disjoint(b), "{verifier:?}: {a:?} and {b:?}");
             }
         }
-    }
-
-    #[test]
-    fn while_a_reconfiguration_is_under_way_both_must_agree() {
-        let mut membership = Membership::new(configuration(0, majority([1, 2, 3])));
-        membership.propose(configuration(7, majority([3, 4, 5])));
-        assert!(!membership.contains_quorum(&set([1, 2, 3])));
-        assert!(membership.contains_quorum(&set([1, 3, 4])));
-        assert_eq!(membership.participants(), set(1..=5));
-        assert!(membership.is_participant(ServerId(5)) && membership.is_participant(ServerId(1)));
-        membership.activate();
-        assert!(membership.contains_quorum(&set([4, 5])) && !membership.is_participant(ServerId(1)));
-        membership.propose(configuration(6, majority([9])));
-        assert_eq!(membership.last_seen().version, 7);
-    }
-
-    #[test]
-    fn what_a_quorum_has_reached() {
-        let membership = Membership::new(configuration(0, majority([1, 2, 3])));
-        let mut reached = BTreeMap::from([(ServerId(1), 9)]);
-        assert_eq!(membership.reached_by_quorum(&reached), None);
-        reached.insert(ServerId(8), 9);
-        assert_eq!(membership.reached_by_quorum(&reached), None, "who does not vote does not count");
-        reached.insert(ServerId(3), 7);
-        assert_eq!(membership.reached_by_quorum(&reached), Some(7));
-        reached.insert(ServerId(2), 8);
-        assert_eq!(membership.reached_by_quorum(&reached), Some(8));
     }
 }

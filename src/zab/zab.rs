@@ -16,9 +16,9 @@ use super::election::{Elected, Election};
 use super::input::Input;
 use super::leader::{Leader, LearnerCounts, Phase};
 use super::learner::Learner;
-use super::notification::{Notification, ServerState};
+use super::membership::{Configuration, Membership};
+use super::notification::{Notification, ServerState, Vote};
 use super::output::{Output, Reason, RoleChange};
-use super::quorum::Membership;
 use crate::ids::{Epoch, ServerId, Zxid};
 
 /// A vote for a later round that came so long before this server lost its leader, ms, is of the election that begins now: whoever sent it
@@ -30,6 +30,8 @@ enum Role {
     /// Between two roles, until the disk is quiet and this time has come.
     Pausing {
         until_ms: i64,
+        /// The leader that a reconfiguration named: there is no election.
+        designated: Option<ServerId>,
     },
     Looking(Election),
     Leading(Box<Leader>),
@@ -52,7 +54,7 @@ impl Zab {
     #[must_use]
     pub fn start(settings: Settings, recovered: Recovered, now_ms: i64, outputs: &mut Vec<Output>) -> Self {
         let core = Core::new(settings, recovered, outputs);
-        let mut zab = Self { role: Role::Pausing { until_ms: now_ms }, core, missed: BTreeMap::new() };
+        let mut zab = Self { role: Role::Pausing { until_ms: now_ms, designated: None }, core, missed: BTreeMap::new() };
         if zab.core.is_standalone {
             let leader = Leader::standalone(&zab.core, now_ms);
             zab.core.state = ServerState::Leading;
@@ -115,7 +117,7 @@ impl Zab {
     pub fn wake_ms(&self) -> Option<i64> {
         match &self.role {
             // While the disk is at work its answer is what counts.
-            Role::Pausing { until_ms } => self.core.is_quiet().then_some(*until_ms),
+            Role::Pausing { until_ms, .. } => self.core.is_quiet().then_some(*until_ms),
             Role::Looking(election) => Some(election.wake_ms()),
             Role::Leading(leader) => leader.wake_ms(&self.core),
             Role::Learning(learner) => Some(learner.wake_ms(&self.core)),
@@ -134,6 +136,11 @@ impl Zab {
         let asks = notification.state == ServerState::Looking && self.core.is_participant();
         let core = &mut self.core;
         match &mut self.role {
+            Role::Looking(_) if core.hear_configuration(notification.config.as_ref(), outputs) => {
+                // Other members vote: the election begins anew, with this vote in it.
+                self.role = Role::Pausing { until_ms: now_ms, designated: None };
+                self.missed.insert(from, (now_ms, notification));
+            }
             Role::Looking(election) if is_participant => {
                 let elected = election.handle(from, &notification, now_ms, &mut core.booth(), outputs);
                 self.take_office(elected, now_ms, outputs);
@@ -183,9 +190,11 @@ impl Zab {
         self.leave(outputs);
         self.core.state = ServerState::Looking;
         self.missed.retain(|_, (came_ms, _)| now_ms - *came_ms <= MISSED_MS);
-        let delay_ms = if self.core.is_participant() { 0 } else { self.core.timing.observer_delay_max_ms };
+        let designated = if let Reason::Reconfigured { designated } = reason { designated } else { None };
+        let is_urgent = self.core.is_participant() || designated.is_some();
+        let delay_ms = if is_urgent { 0 } else { self.core.timing.observer_delay_max_ms };
         let until_ms = now_ms + self.core.chance(delay_ms as u64 + 1) as i64;
-        self.role = Role::Pausing { until_ms };
+        self.role = Role::Pausing { until_ms, designated };
         outputs.push(Output::Role(RoleChange::Looking { reason }));
     }
 
@@ -206,9 +215,12 @@ impl Zab {
 
     /// Opens an election as soon as nothing is being written.
     fn advance(&mut self, now_ms: i64, outputs: &mut Vec<Output>) {
-        let Role::Pausing { until_ms } = self.role else { return };
+        let Role::Pausing { until_ms, designated } = self.role else { return };
         if !self.core.is_quiet() || now_ms < until_ms {
             return;
+        }
+        if let Some(leader) = designated {
+            return self.take_designated_office(leader, now_ms, outputs);
         }
         let own_vote = self.core.own_vote();
         let (election, elected) = Election::begin(own_vote, now_ms, &mut self.core.booth(), outputs);
@@ -221,9 +233,26 @@ impl Zab {
     }
 
     fn take_office(&mut self, elected: Option<Elected>, now_ms: i64, outputs: &mut Vec<Output>) {
-        let Some(Elected { vote, election_epoch, state }) = elected else { return };
+        let Some(elected) = elected else { return };
         let Role::Looking(election) = &self.role else { unreachable!("only an election elects") };
         let took_ms = now_ms - election.started_ms();
+        self.begin_office(elected, took_ms, now_ms, outputs);
+    }
+
+    /// A reconfiguration named the leader (`QuorumPeer.updateServerState`). If it does not lead, the role ends with an election.
+    fn take_designated_office(&mut self, leader: ServerId, now_ms: i64, outputs: &mut Vec<Output>) {
+        let core = &self.core;
+        let vote = Vote { leader, zxid: core.last_zxid(), peer_epoch: core.current_epoch };
+        let state = match () {
+            () if leader == core.own => ServerState::Leading,
+            () if core.membership.observes(core.own) => ServerState::Observing,
+            () => ServerState::Following,
+        };
+        self.begin_office(Elected { vote, election_epoch: core.round, state }, 0, now_ms, outputs);
+    }
+
+    fn begin_office(&mut self, elected: Elected, took_ms: i64, now_ms: i64, outputs: &mut Vec<Output>) {
+        let Elected { vote, election_epoch, state } = elected;
         let core = &mut self.core;
         (core.vote, core.vote_round, core.state) = (vote, election_epoch, state);
         outputs.push(Output::Role(RoleChange::Elected { state, leader: vote.leader, took_ms }));
@@ -333,6 +362,17 @@ impl Zab {
             Role::Leading(leader) => leader.learner_counts(&self.core),
             _ => LearnerCounts::default(),
         }
+    }
+
+    /// The applied state is another one now, whose newest configuration is this: it was read back from the disk.
+    pub fn replace_configuration(&mut self, last_seen: Option<Configuration>) {
+        self.core.membership.replace(last_seen);
+    }
+
+    /// Whether this server leads a quorum of this configuration that is in sync with it.
+    #[must_use]
+    pub fn is_quorum_in_sync(&self, configuration: &Configuration) -> bool {
+        matches!(&self.role, Role::Leading(leader) if leader.is_quorum_in_sync(configuration, &self.core))
     }
 
     /// Who belongs to the ensemble.

@@ -49,10 +49,11 @@ pub struct Server {
 impl Server {
     pub fn start(id: i64, recovered: Recovered, reads_disk: bool) -> Self {
         let verifier = QuorumVerifier::majority((1..=3).map(ServerId));
-        let configuration = Configuration { version: 0, text: Bytes::new(), verifier, observers: [].into() };
+        let configuration = Configuration::of(0, verifier);
         let settings = Settings {
             server_id: ServerId(id),
             membership: Membership::new(configuration),
+            reader: None,
             is_standalone: false,
             timing: Timing::new(2000, 10, 5),
             history: HistoryLimits::default(),

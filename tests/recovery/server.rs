@@ -131,7 +131,8 @@ impl Server {
         let Start { tree, sessions, recovered, .. } = start;
         let shared = Arc::new(Shared::new(tree, 1));
         let auth = AuthRules::default();
-        let rules = WriteRules { auth, skip_acl: false, enforce_quota: false, reconfig_enabled: false, close_session_txn: true };
+        let rules =
+            WriteRules { auth, skip_acl: false, enforce_quota: false, reconfig_enabled: false, voters_min: 2, close_session_txn: true };
         let settings = ReplicaSettings {
             server_id: 1,
             tick_time_ms: 100,

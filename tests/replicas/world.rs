@@ -151,10 +151,9 @@ impl World {
         let (voters, observers) = (random.pick(&[3, 3, 5]).expect("there are some"), random.between(0, 1));
         let ids: Vec<ServerId> = (1..=voters + observers).map(ServerId).collect();
         let membership = Membership::new(Configuration {
-            version: 0,
             text: Bytes::from_static(b"version=0"),
-            verifier: QuorumVerifier::majority(ids[..voters as usize].iter().copied()),
             observers: ids[voters as usize..].iter().copied().collect(),
+            ..Configuration::of(0, QuorumVerifier::majority(ids[..voters as usize].iter().copied()))
         });
         let delivered_count_max = [0, 2, 500][random.between(0, 2) as usize];
         let limits = HistoryLimits { delivered_count_max, delivered_bytes_max: 1 << 20 };
@@ -253,6 +252,7 @@ impl World {
         let ensemble = Settings {
             server_id: id,
             membership: self.membership.clone(),
+            reader: None,
             is_standalone: false,
             timing: Timing { notification_max_ms: 1000, ..Timing::new(TICK_MS, 20, 10) },
             history: self.limits,
@@ -426,6 +426,7 @@ impl World {
             }
             Output::StreamSnapshot(link) => self.stream(node, link),
             Output::Role(change) => self.role(node, change),
+            Output::ConfigurationProposed(_) | Output::ConfigurationActivated(_) => {}
             Output::Deliver { .. } | Output::FromLearner(..) | Output::FromLeader(_) | Output::SyncConfirmed(_) => {
                 unreachable!("the replica uses these up itself")
             }

@@ -87,10 +87,9 @@ impl World {
         let count = voters + observers;
         let ids: Vec<ServerId> = (1..=count as i64).map(ServerId).collect();
         let membership = Membership::new(Configuration {
-            version: 0,
             text: Bytes::from_static(b"version=0"),
-            verifier: QuorumVerifier::majority(ids[..voters].iter().copied()),
             observers: ids[voters..].iter().copied().collect(),
+            ..Configuration::of(0, QuorumVerifier::majority(ids[..voters].iter().copied()))
         });
         let java_percent = [0, 0, 50, 100][random.between(0, 3) as usize];
         let nodes = ids.iter().map(|&id| Node::new(id, random.chance(java_percent), random.between(950, 1050))).collect();
@@ -206,6 +205,7 @@ impl World {
         let settings = Settings {
             server_id: self.nodes[node].id,
             membership: self.membership.clone(),
+            reader: None,
             is_standalone: false,
             timing: self.timing,
             history: self.limits,
@@ -349,7 +349,7 @@ impl World {
             }
             Output::TakeSnapshot(link) => self.answer_later(node, Input::SnapshotTaken(link, Zxid::ZERO)),
             Output::StreamSnapshot(link) => self.stream_snapshot(node, link),
-            Output::FromLearner(..) => {}
+            Output::FromLearner(..) | Output::ConfigurationProposed(_) | Output::ConfigurationActivated(_) => {}
             Output::FromLeader(rider) => {
                 assert_eq!(rider.kind, RiderKind::Ping, "nothing else is sent to learners here");
                 self.input(node, Input::ToLeader(answer_ping(&rider, Bytes::new())));

@@ -52,7 +52,10 @@ impl Election {
     pub(super) fn set_members(self: &Arc<Self>, members: &Addresses) {
         let mut table = self.peers.lock();
         let own = self.settings.server_id;
-        table.own_addresses = members.get(&own).map(|addresses| election_addresses(addresses)).unwrap_or_default();
+        // Whoever left the ensemble is still where it was.
+        if let Some(addresses) = members.get(&own) {
+            table.own_addresses = election_addresses(addresses);
+        }
         for (sid, peer) in &table.by_sid {
             let was_member = !std::mem::take(&mut peer.state.lock().configured).is_empty();
             if was_member && !members.contains_key(sid) {
