@@ -124,7 +124,7 @@ impl Cluster {
             "sync" => {
                 self.next_sync += 1;
                 let sync = SyncId(self.next_sync);
-                self.input(number(1), Input::Sync(sync));
+                self.input(number(1), Input::Sync { sync, from: None });
             }
             "time" => self.pass(number(1)),
             "cut" => self.cut.extend([(number(1), number(2)), (number(2), number(1))]),

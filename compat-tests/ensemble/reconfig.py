@@ -13,7 +13,7 @@ RECONFIG = 16
 ANY_VERSION = -1
 CONFIG = "/zookeeper/config"
 NEW_CONFIG_NO_QUORUM, BAD_VERSION, BAD_ARGUMENTS, MARSHALLING_ERROR, NO_AUTH, DISABLED = -13, -103, -8, -5, -102, -123
-SECONDS = 30
+SECONDS = 10
 
 
 def expect(what, got, wanted):
@@ -62,7 +62,17 @@ class Changing(Ensemble):
     def agree(self, sids, text):
         """Waits until each of these servers shows this configuration."""
         for sid in sids:
-            wait_for(lambda sid=sid: quietly(lambda: self.configuration(sid)) == text, f"the configuration on server {sid}", SECONDS)
+            try:
+                wait_for(lambda: quietly(lambda: self.configuration(sid)) == text, f"the configuration on server {sid}", SECONDS)
+            except AssertionError as error:
+                raise AssertionError(f"{error}: it shows {quietly(lambda: self.configuration(sid))!r} and not {text!r}") from None
+
+    def wait_counts(self, wanted, what):
+        """Waits until the leader has so many followers with and without a vote, observers, and voters."""
+        try:
+            wait_for(lambda: quietly(lambda: self.counts(self.leader())) == wanted, what, SECONDS)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: the leader is {self.leader()}, it has {self.counts(self.leader())}") from None
 
     def counts(self, sid):
         numbers = self.numbers(sid)
@@ -183,23 +193,23 @@ def a_server_joins(ensemble, load):
     newcomer.launch()
     newcomer.wait_serving()
     for role, counts in (("observer", (2, 0, 1, 3)), ("participant", (3, 0, 0, 4))):
-        text = ensemble.reconfig(4, joining=f"server.4={ensemble.line(4, role)}")
+        text = ensemble.reconfig(ensemble.leader(), joining=f"server.4={ensemble.line(4, role)}")
         expect("the line", f"server.4={ensemble.line(4, role)}" in text.splitlines(), True)
         ensemble.agree([1, 2, 3, 4], text)
-        wait_for(lambda: quietly(lambda: ensemble.counts(ensemble.leader())) == counts, f"followers and observers {counts}", SECONDS)
+        ensemble.wait_counts(counts, f"followers and observers {counts}")
         load.progress()
 
 
 def a_follower_leaves(ensemble, load):
     """It goes on as a server without a vote."""
     gone = next(sid for sid in ensemble.followers() if sid != 4)
-    text = ensemble.reconfig(gone, leaving=str(gone))
+    text = ensemble.reconfig(ensemble.leader(), leaving=str(gone))
     ensemble.agree([1, 2, 3, 4], text)
-    wait_for(lambda: quietly(lambda: ensemble.counts(ensemble.leader())) == (2, 1, 0, 3), "a follower without a vote", SECONDS)
+    ensemble.wait_counts((2, 1, 0, 3), "a follower without a vote")
     load.progress()
-    text = ensemble.reconfig(gone, joining=f"server.{gone}={ensemble.line(gone)}")
+    text = ensemble.reconfig(ensemble.leader(), joining=f"server.{gone}={ensemble.line(gone)}")
     ensemble.agree([1, 2, 3, 4], text)
-    wait_for(lambda: quietly(lambda: ensemble.counts(ensemble.leader())) == (3, 0, 0, 4), "three followers", SECONDS)
+    ensemble.wait_counts((3, 0, 0, 4), "three followers")
 
 
 def the_leader_leaves(ensemble, load):
@@ -254,7 +264,7 @@ def everybody_is_back(ensemble, load):
     text = ensemble.reconfig(4, members=members)
     expect("the text", text.rpartition("\n")[0], members)
     ensemble.agree([1, 2, 3, 4], text)
-    wait_for(lambda: quietly(lambda: ensemble.counts(ensemble.leader())) == (3, 0, 0, 4), "three followers", SECONDS)
+    ensemble.wait_counts((3, 0, 0, 4), "three followers")
     load.progress()
 
 

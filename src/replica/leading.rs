@@ -171,8 +171,9 @@ impl Replica {
     pub(super) fn confirm(&mut self, sync: SyncFor, now: Now) {
         self.next_sync += 1;
         let id = SyncId(self.next_sync);
+        let from = if let SyncFor::Learner(link) = &sync { Some(*link) } else { None };
         self.unconfirmed.insert(id, sync);
-        self.zab.handle(zab::Input::Sync(id), now.monotonic_ms, &mut self.outputs);
+        self.zab.handle(zab::Input::Sync { sync: id, from }, now.monotonic_ms, &mut self.outputs);
     }
 
     /// A quorum has confirmed it, and what was proposed before the sync is applied.

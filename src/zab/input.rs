@@ -92,7 +92,12 @@ pub enum Input {
 
     // The server itself.
     /// A `sync` arrived: is this still the leader, and what has to be applied before the answer?
-    Sync(SyncId),
+    Sync {
+        /// Its name.
+        sync: SyncId,
+        /// The learner that forwarded it; `None` for an own client's.
+        from: Option<LinkId>,
+    },
     /// The server is stopping: give up the role at once, so that the others need not wait for a timeout.
     Shutdown,
 }

@@ -383,8 +383,12 @@ impl Leader {
                 self.lost_learner(core, outputs)
             }
             Input::ToLearner(link, rider) => {
-                if let Some(handler) = self.learners.get(&link).filter(|handler| handler.stage == Stage::Synced) {
+                if let Some(handler) = self.learners.get_mut(&link).filter(|handler| handler.stage == Stage::Synced) {
+                    let answers_sync = rider.kind == RiderKind::Sync;
                     handler.send(Packet::Rider(rider), outputs);
+                    if answers_sync {
+                        handler.sync_ended(outputs);
+                    }
                 }
                 Ok(())
             }
@@ -413,8 +417,11 @@ impl Leader {
                 self.snapshot_sent(link, core, outputs);
                 Ok(())
             }
-            Input::Sync(sync) => {
+            Input::Sync { sync, from } => {
                 if self.phase == Phase::Broadcasting {
+                    if let Some(handler) = from.and_then(|link| self.learners.get_mut(&link)) {
+                        handler.sync_began(self.last_proposed);
+                    }
                     self.sync(sync, core, outputs);
                 }
                 Ok(())
@@ -630,11 +637,11 @@ impl Leader {
 }
 
 /// Gives an observer what was delivered since output `first`. The history may have dropped it already.
-fn inform(handler: &LearnerHandler, first: usize, outputs: &mut Vec<Output>) {
+fn inform(handler: &mut LearnerHandler, first: usize, outputs: &mut Vec<Output>) {
     for index in first..outputs.len() {
         if let Output::Deliver { zxid, payload } = &outputs[index] {
-            let packet = Packet::Inform { zxid: *zxid, payload: payload.clone() };
-            handler.send(packet, outputs);
+            let (zxid, packet) = (*zxid, Packet::Inform { zxid: *zxid, payload: payload.clone() });
+            handler.send_commit(zxid, packet, outputs);
         }
     }
 }

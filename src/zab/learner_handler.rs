@@ -64,6 +64,10 @@ pub(super) struct LearnerHandler {
     pub(super) told: Zxid,
     /// The newest proposal it acked.
     pub(super) acked: Zxid,
+    /// Of a Java learner: for each of its syncs that is not answered, what was proposed before it.
+    syncs: VecDeque<Zxid>,
+    /// Commits that wait for the answers.
+    held: VecDeque<(Zxid, Packet)>,
     /// The oldest sign of a slow disk: a proposal, and since when its ack is due.
     due: Option<(Zxid, i64)>,
     pub(super) heard_ms: i64,
@@ -92,6 +96,8 @@ impl LearnerHandler {
             sent: Zxid::ZERO,
             told: Zxid::ZERO,
             acked: Zxid::ZERO,
+            syncs: VecDeque::new(),
+            held: VecDeque::new(),
             due: None,
             heard_ms: now_ms,
             ping_count: 0,
@@ -181,12 +187,12 @@ impl LearnerHandler {
     /// does not serve yet is told behind UPTODATE.
     pub(super) fn activate(&mut self, zxid: Zxid, designated_leader: ServerId, first: usize, outputs: &mut Vec<Output>) {
         if !self.is_observer && self.stage == Stage::Synced {
-            self.send(Packet::CommitAndActivate { zxid, designated_leader }, outputs);
+            self.send_commit(zxid, Packet::CommitAndActivate { zxid, designated_leader }, outputs);
             self.told = zxid;
         } else if self.is_observer
             && let Some(packet) = inform_and_activate(zxid, designated_leader, first, outputs)
         {
-            self.send(packet, outputs);
+            self.send_commit(zxid, packet, outputs);
         }
     }
 
@@ -195,14 +201,43 @@ impl LearnerHandler {
         assert!(zxid <= self.sent, "a proposal comes before its commit: {zxid} above {}", self.sent);
         if self.is_paddock {
             if self.told < zxid {
-                self.send(Packet::Commit { zxid }, outputs);
+                self.send_commit(zxid, Packet::Commit { zxid }, outputs);
             }
         } else {
             // Between NEWLEADER and UPTODATE only txns of this epoch can have been held back: their counters have no holes.
             let first = if self.told.epoch() == zxid.epoch() { self.told.next() } else { Zxid::new(zxid.epoch(), 1) };
-            (first.0..=zxid.0).for_each(|next| self.send(Packet::Commit { zxid: Zxid(next) }, outputs));
+            (first.0..=zxid.0).map(Zxid).for_each(|next| self.send_commit(next, Packet::Commit { zxid: next }, outputs));
         }
         self.told = self.told.max(zxid);
+    }
+
+    // Syncs. A Java learner matches answers with its clients' writes and syncs by their order alone (`CommitProcessor`): the commit of a
+    // write that it forwarded behind a sync must not overtake the answer to that. One that does is taken for another server's write, and
+    // no client of that learner is ever answered again.
+
+    /// It forwarded a sync, when this was the newest proposal.
+    pub(super) fn sync_began(&mut self, last_proposed: Zxid) {
+        if !self.is_paddock {
+            self.syncs.push_back(last_proposed);
+        }
+    }
+
+    /// Its oldest sync is answered: the commits behind it may go.
+    pub(super) fn sync_ended(&mut self, outputs: &mut Vec<Output>) {
+        self.syncs.pop_front();
+        let next = self.syncs.front().copied();
+        while let Some((_, packet)) = self.held.pop_front_if(|(zxid, _)| next.is_none_or(|next| *zxid <= next)) {
+            self.send(packet, outputs);
+        }
+    }
+
+    /// Sends what commits a txn, unless an unanswered sync comes before it.
+    pub(super) fn send_commit(&mut self, zxid: Zxid, packet: Packet, outputs: &mut Vec<Output>) {
+        if self.syncs.front().is_some_and(|before| zxid > *before) {
+            self.held.push_back((zxid, packet));
+        } else {
+            self.send(packet, outputs);
+        }
     }
 
     /// Whether it must be given up: it says nothing, or its disk has not finished a proposal for too long. It has nothing to say while a
@@ -246,6 +281,27 @@ mod tests {
         paddock.commit(zxid(3), &mut outputs);
         paddock.commit(zxid(3), &mut outputs);
         assert_eq!(outputs, [commit(3)]);
+    }
+
+    #[test]
+    fn a_java_learner_hears_of_a_commit_behind_the_sync_that_came_before_it() {
+        let mut outputs = Vec::new();
+        let mut java = handler(false);
+        java.proposed(zxid(4), 0);
+        java.sync_began(zxid(1));
+        java.sync_began(zxid(3));
+        java.commit(zxid(4), &mut outputs);
+        let commit = |counter| Output::ToLearner(LinkId(1), Packet::Commit { zxid: zxid(counter) });
+        assert_eq!(outputs, [commit(1)]);
+        java.sync_ended(&mut outputs);
+        assert_eq!(outputs, [commit(1), commit(2), commit(3)]);
+        java.sync_ended(&mut outputs);
+        assert_eq!(outputs[3..], [commit(4)]);
+        let mut paddock = LearnerHandler { told: zxid(0), ..handler(true) };
+        paddock.proposed(zxid(2), 0);
+        paddock.sync_began(zxid(1));
+        paddock.commit(zxid(2), &mut outputs);
+        assert_eq!(outputs[4..], [commit(2)], "it knows its clients' writes by name");
     }
 
     /// An answer that was under way for long does not show that the learner follows now.

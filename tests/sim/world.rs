@@ -637,7 +637,7 @@ impl World {
                 let sync = SyncId(self.next_sync);
                 let before = self.checkers.acknowledged();
                 self.nodes[node].syncs.insert(sync, before);
-                self.input(node, Input::Sync(sync));
+                self.input(node, Input::Sync { sync, from: None });
             }
         }
         let pause = self.random.between(1, 60);
