@@ -40,9 +40,9 @@ pub(super) enum Phase {
 pub struct LearnerCounts {
     /// Every server that is connected and has said who it is.
     pub learners: usize,
-    /// Those of them that serve and have a vote.
+    /// Those of them that serve and follow, with a vote or without.
     pub synced_followers: usize,
-    /// Those that serve, follow, and have no vote.
+    /// Those that serve and follow without a vote.
     pub synced_non_voting_followers: usize,
     /// Those that serve and observe.
     pub synced_observers: usize,
@@ -478,8 +478,10 @@ impl Leader {
             match (handler.stage == Stage::Synced, handler.is_observer, votes) {
                 (false, ..) => {}
                 (true, true, _) => counts.synced_observers += 1,
-                (true, false, true) => counts.synced_followers += 1,
-                (true, false, false) => counts.synced_non_voting_followers += 1,
+                (true, false, votes) => {
+                    counts.synced_followers += 1;
+                    counts.synced_non_voting_followers += usize::from(!votes);
+                }
             }
         }
         counts
