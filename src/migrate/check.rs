@@ -116,7 +116,7 @@ fn judge_features(survey: &Survey, target: Target, report: &mut Report) {
         report.add(Level::Stop, "acl", text);
     }
     if survey.membership.as_ref().is_some_and(|membership| membership.version != 0) {
-        let text = "its members were changed at run time (reconfig): leave them as they are until all are replaced";
+        let text = "its members were changed at run time (reconfig): a member's file of members (dynamicConfigFile) goes with its zoo.cfg";
         report.add(Level::Caution, "ensemble", text);
     }
 }

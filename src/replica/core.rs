@@ -251,7 +251,8 @@ impl Replica {
         let config = self.zab.membership().committed();
         // What a txn put there is at least as new, and with `reconfigEnabled` it counts.
         let is_known = || configuration::of_tree(tree).is_some_and(|known| known.version >= config.version);
-        if !config.text.is_empty() && !(self.rules.reconfig_enabled && is_known()) {
+        let is_due = !self.rules.reconfig_enabled || !is_known();
+        if is_due && !config.text.is_empty() {
             tree.put_config(&config.text, Zxid(config.version), now.wall_ms);
         }
     }

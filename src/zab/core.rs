@@ -88,6 +88,8 @@ pub(super) struct Core {
     pub(super) vote_round: i64,
     pub(super) state: ServerState,
     pub(super) unreachable: BTreeSet<ServerId>,
+    /// The last office came to nothing.
+    pub(super) is_patient: bool,
     chance: u64,
     next_link: u64,
 }
@@ -121,6 +123,7 @@ impl Core {
             vote_round: 0,
             state: ServerState::Looking,
             unreachable: BTreeSet::new(),
+            is_patient: false,
             chance: settings.seed,
             next_link: 0,
         };
@@ -232,7 +235,15 @@ impl Core {
     }
 
     pub(super) fn booth(&mut self) -> Booth<'_> {
-        Booth { own: self.own, membership: &self.membership, timing: &self.timing, unreachable: &self.unreachable, round: &mut self.round }
+        Booth {
+            own: self.own,
+            membership: &self.membership,
+            timing: &self.timing,
+            unreachable: &self.unreachable,
+            is_patient: self.is_patient,
+            is_changeable: self.reader.is_some(),
+            round: &mut self.round,
+        }
     }
 
     /// The vote for oneself: what is durable, and nothing for a server that does not vote.
@@ -258,6 +269,12 @@ impl Core {
             version: NOTIFICATION_VERSION,
             config: Some(self.membership.committed().text.clone()),
         }
+    }
+
+    /// Whether a server that asks may learn something: who leads, from one that votes; or who votes.
+    pub(super) fn has_news_for(&self, notification: &Notification) -> bool {
+        let knows_others = self.reader.is_some() && notification.config.as_ref() != Some(&self.membership.committed().text);
+        self.is_participant() || knows_others
     }
 
     pub(super) fn is_participant(&self) -> bool {

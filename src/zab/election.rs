@@ -1,7 +1,9 @@
 //! Fast leader election: votes, rounds, and when a vote is final (quorum-protocol.md §1.5, §1.6).
 //!
 //! Electing the wrong leader is harmless: discovery compares its history with those of a quorum, and fails. So all waiting here serves
-//! liveness only, and a vote that everybody agrees on who can be reached needs no waiting at all.
+//! liveness only, and a vote that everybody agrees on who can be reached needs no waiting at all. For the same reason a quorum of the
+//! committed configuration elects, where Java asks for one of a proposed configuration too: who votes in that one only may not know it
+//! yet, and would never say what it backs.
 //!
 //! ```text
 //!            a better vote: adopt it, tell everybody
@@ -30,8 +32,20 @@ pub(super) struct Booth<'a> {
     pub(super) timing: &'a Timing,
     /// Peers to which there is surely no connection.
     pub(super) unreachable: &'a BTreeSet<ServerId>,
+    /// The election before this one came to nothing: all who could be heard agreed, and one of them then heard somebody better. Now
+    /// everybody has time to hear.
+    pub(super) is_patient: bool,
+    /// Members may change.
+    pub(super) is_changeable: bool,
     /// The round of elections (`logicalclock`).
     pub(super) round: &'a mut i64,
+}
+
+impl Booth<'_> {
+    /// Where members change, a participant may name one that a reconfiguration makes a participant, of which this server has not heard.
+    fn may_lead(&self, leader: ServerId) -> bool {
+        self.membership.is_participant(leader) || (self.is_changeable && leader != Vote::NONE.leader)
+    }
 }
 
 /// A vote that was received, with who-knows-what of its sender.
@@ -169,7 +183,7 @@ impl Election {
         booth: &mut Booth<'_>,
         outputs: &mut Vec<Output>,
     ) -> Option<Elected> {
-        if !booth.membership.is_participant(from) || !booth.membership.is_participant(notification.vote.leader) {
+        if !booth.membership.is_participant(from) || !booth.may_lead(notification.vote.leader) {
             return None;
         }
         let ballot = Ballot::of(notification);
@@ -208,8 +222,12 @@ impl Election {
             self.proposal = ballot.vote;
             self.final_at_ms = None;
             self.broadcast(booth, outputs);
-        } else if beats(&self.proposal, &ballot.vote, booth.membership) && booth.membership.is_participant(booth.own) {
-            // It does not know this vote: when that came it may still have followed the old leader. It would ask only after a while.
+        } else if beats(&self.proposal, &ballot.vote, booth.membership)
+            && booth.membership.is_participant(booth.own)
+            && self.received.get(&from) != Some(&ballot)
+        {
+            // It does not know this vote: when that came it may still have followed the old leader. It would ask only after a while. If it
+            // says the same once more it does not take this vote: it does not know that this server votes.
             outputs.push(Output::Notify { to: from, notification: self.notification(booth) });
         }
         self.received.insert(from, ballot);
@@ -220,13 +238,13 @@ impl Election {
     fn conclude(&mut self, now_ms: i64, booth: &Booth<'_>) -> Option<Elected> {
         let backs = |ballot: &Ballot| ballot.vote == self.proposal && ballot.election_epoch == *booth.round;
         let backers: BTreeSet<ServerId> = self.received.iter().filter(|(_, ballot)| backs(ballot)).map(|(&sid, _)| sid).collect();
-        if !booth.membership.contains_quorum(&backers) {
+        if !booth.membership.committed().verifier.contains_quorum(&backers) {
             self.final_at_ms = None;
             return None;
         }
         let final_at_ms = *self.final_at_ms.get_or_insert(now_ms + booth.timing.finalize_wait_ms);
         let all_agree = booth.membership.participants().iter().all(|sid| backers.contains(sid) || booth.unreachable.contains(sid));
-        (all_agree || now_ms >= final_at_ms).then(|| elected(&self.proposal, *booth.round, booth))
+        ((all_agree && !booth.is_patient) || now_ms >= final_at_ms).then(|| elected(&self.proposal, *booth.round, booth))
     }
 
     /// A peer has a leader already.
@@ -261,10 +279,12 @@ fn has_quorum(ballots: &BTreeMap<ServerId, Ballot>, ballot: &Ballot, booth: &Boo
     let leads = if leader == booth.own {
         ballot.election_epoch == *booth.round
     } else {
-        ballots.get(&leader).is_some_and(|of_leader| of_leader.state == ServerState::Leading)
+        // Of one that a reconfiguration makes a participant this server hears from others only.
+        let is_unheard = booth.is_changeable && !booth.membership.is_participant(leader);
+        is_unheard || ballots.get(&leader).is_some_and(|of_leader| of_leader.state == ServerState::Leading)
     };
     let agree = ballots.iter().filter(|(_, other)| other.agrees(ballot)).map(|(&sid, _)| sid).collect();
-    leads && booth.membership.contains_quorum(&agree)
+    leads && booth.membership.committed().verifier.contains_quorum(&agree)
 }
 
 #[cfg(test)]

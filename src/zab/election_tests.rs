@@ -32,6 +32,8 @@ impl Room {
             membership: &self.membership,
             timing: &self.timing,
             unreachable: &self.unreachable,
+            is_patient: false,
+            is_changeable: false,
             round: &mut self.round,
         }
     }

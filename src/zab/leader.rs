@@ -63,7 +63,7 @@ pub(super) struct Leader {
     /// Whether its own current epoch is durable: its ack of its own NEWLEADER.
     has_adopted: bool,
     pub(super) learners: BTreeMap<LinkId, LearnerHandler>,
-    had_quorum: bool,
+    pub(super) had_quorum: bool,
     /// Who backed another in the round of its election: such a server does not come while it has no reason to look anew.
     deserters: BTreeSet<ServerId>,
     acks: Acks,
@@ -234,7 +234,9 @@ impl Leader {
         if !handler.is_observer && core.history.delivered() > handler.told {
             let told = handler.told;
             for &(zxid, designated) in self.activated.iter().filter(|(zxid, _)| *zxid > told) {
-                handler.commit(zxid.previous(), outputs);
+                if zxid.counter() > 1 {
+                    handler.commit(zxid.previous(), outputs);
+                }
                 handler.activate(zxid, designated, 0, outputs);
             }
             handler.commit(core.history.delivered(), outputs);
@@ -295,7 +297,9 @@ impl Leader {
             let Some(pending) = core.membership.pending().filter(|pending| *pending <= acked) else {
                 return self.commit(acked, core, outputs);
             };
-            self.commit(pending.previous(), core, outputs);
+            if pending.counter() > 1 {
+                self.commit(pending.previous(), core, outputs);
+            }
             self.commit_reconfiguration(pending, core, outputs);
             self.resume_waiting(core, outputs);
             self.release_syncs(core, outputs);
@@ -463,7 +467,7 @@ impl Leader {
     /// The last moment at which a quorum surely followed this leader: no other was established before it. Reads are stale by no more than
     /// the time since then.
     fn followed_ms(&self, core: &Core) -> i64 {
-        let adopted = self.learners.values().filter(|handler| handler.has_adopted());
+        let adopted = self.learners.values().filter(|handler| handler.has_adopted() && !handler.is_observer);
         let mut followed: BTreeMap<ServerId, i64> = adopted.filter_map(|handler| Some((handler.sid?, handler.followed_ms))).collect();
         followed.insert(core.own, self.now_ms);
         core.membership.reached_by_quorum(&followed).unwrap_or(self.phase_began_ms).max(self.phase_began_ms)
@@ -494,8 +498,12 @@ impl Leader {
     }
 
     /// Whether the participants that are connected are a quorum, this server among them.
-    fn has_quorum(&self, core: &Core) -> bool {
-        let connected = self.learners.values().filter(|handler| handler.stage != Stage::Connected).filter_map(|handler| handler.sid);
+    pub(super) fn has_quorum(&self, core: &Core) -> bool {
+        // One that a reconfiguration gives a vote counts while the epoch is being established, even if it does not know it yet and observes.
+        // Later its acks are needed, and an observer gives none: another epoch is begun, with it.
+        let counts = |handler: &&LearnerHandler| !handler.is_observer || self.phase != Phase::Broadcasting;
+        let connected = self.learners.values().filter(|handler| handler.stage != Stage::Connected).filter(counts);
+        let connected = connected.filter_map(|handler| handler.sid);
         core.membership.contains_quorum(&connected.chain([core.own]).collect())
     }
 
@@ -564,7 +572,8 @@ impl Leader {
         }
         let handler = self.learners.get_mut(&link).expect("the link of the packet");
         handler.introduce(&info, sid, is_observer);
-        let is_voter = core.membership.is_participant(sid) && !is_observer;
+        // By its id: one that a reconfiguration is about to give a vote may not know it yet, and comes as an observer.
+        let is_voter = core.membership.is_participant(sid);
         let discovery = self.discovery.as_mut().expect("an elected leader discovers");
         if discovery.is_fixed() && info.accepted_epoch > self.epoch && is_voter {
             // It promised a later epoch to a leader that came to nothing, and will never follow this one.
@@ -594,7 +603,7 @@ impl Leader {
         handler.stage = Stage::Promised;
         handler.last_zxid = last_zxid;
         let sid = handler.sid.expect("it was introduced");
-        let is_voter = !handler.is_observer && core.membership.is_participant(sid);
+        let is_voter = core.membership.is_participant(sid);
         let discovery = self.discovery.as_mut().expect("an elected leader discovers");
         let summary = current_epoch.filter(|_| is_voter).map(|current_epoch| Summary { current_epoch, last_zxid });
         if discovery.promise(sid, summary, &core.membership) == Promise::Ahead {

@@ -115,6 +115,11 @@ impl Learner {
         self.offered.take()
     }
 
+    /// Whether its leader had a quorum with it.
+    pub(super) fn has_promised(&self) -> bool {
+        self.stage >= Stage::Promised
+    }
+
     pub(super) fn is_serving(&self) -> bool {
         self.stage == Stage::Serving
     }

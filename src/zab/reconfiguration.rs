@@ -78,6 +78,8 @@ impl Leader {
     /// participant of it cannot lead on.
     pub(super) fn begin_with_last_seen(&mut self, core: &mut Core, outputs: &mut Vec<Output>) {
         core.activate(outputs);
+        // Those who only now hear that they vote come back as followers.
+        self.had_quorum = self.has_quorum(core);
         if !core.membership.is_participant(core.own) {
             self.dismissed = Some(Reason::Reconfigured { designated: None });
         }
@@ -91,6 +93,7 @@ impl Leader {
         assert_eq!(core.history.delivered(), zxid, "a reconfiguration is committed in its turn");
         core.committed = zxid;
         core.activate(outputs);
+        self.had_quorum = self.has_quorum(core);
         let told = designated.unwrap_or(core.own);
         self.activated.push((zxid, told));
         for handler in self.learners.values_mut().filter(|handler| handler.is_forwarding()) {
@@ -116,6 +119,8 @@ impl Leader {
     /// Whether a quorum of a configuration is in sync with this leader now (`Leader.isQuorumSynced`).
     pub(super) fn is_quorum_in_sync(&self, configuration: &Configuration, core: &Core) -> bool {
         let in_sync = self.learners.values().filter(|handler| handler.is_in_sync()).filter_map(|handler| handler.sid);
+        // Whoever has just been made an observer is about to leave, and comes back as one: its acks would be waited for in vain.
+        let in_sync = in_sync.filter(|sid| !core.membership.committed().observers.contains(sid));
         configuration.verifier.contains_quorum(&in_sync.chain([core.own]).collect())
     }
 }

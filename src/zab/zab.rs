@@ -129,11 +129,12 @@ impl Zab {
 
     /// A peer's vote (`WorkerReceiver`): an election takes it; whoever is not looking tells those who are what was decided.
     ///
-    /// Only questions are answered, that is those of looking servers, and only servers that vote answer: nobody takes the word of another.
+    /// Only questions are answered, that is those of looking servers, and only servers that vote answer: nobody takes the word of another,
+    /// except on who belongs to the ensemble.
     /// Two servers that answer one another do so for ever, as fast as the network is.
     fn notification(&mut self, from: ServerId, notification: Notification, now_ms: i64, outputs: &mut Vec<Output>) -> Result<(), Reason> {
         let is_participant = self.core.membership.is_participant(from);
-        let asks = notification.state == ServerState::Looking && self.core.is_participant();
+        let asks = notification.state == ServerState::Looking && self.core.has_news_for(&notification);
         let core = &mut self.core;
         match &mut self.role {
             Role::Looking(_) if core.hear_configuration(notification.config.as_ref(), outputs) => {
@@ -187,13 +188,20 @@ impl Zab {
 
     /// The role ends.
     fn look(&mut self, reason: Reason, now_ms: i64, outputs: &mut Vec<Output>) {
+        self.core.is_patient = match &self.role {
+            Role::Leading(leader) => leader.phase == Phase::Collecting,
+            Role::Learning(learner) => !learner.has_promised(),
+            _ => false,
+        };
         self.leave(outputs);
         self.core.state = ServerState::Looking;
         self.missed.retain(|_, (came_ms, _)| now_ms - *came_ms <= MISSED_MS);
         let designated = if let Reason::Reconfigured { designated } = reason { designated } else { None };
         let is_urgent = self.core.is_participant() || designated.is_some();
         let delay_ms = if is_urgent { 0 } else { self.core.timing.observer_delay_max_ms };
-        let until_ms = now_ms + self.core.chance(delay_ms as u64 + 1) as i64;
+        // Whoever takes office in vain must not do so again and again as fast as the network is.
+        let pause_ms = if self.core.is_patient { self.core.timing.connect_retry_ms } else { 0 };
+        let until_ms = now_ms + pause_ms + self.core.chance(delay_ms as u64 + 1) as i64;
         self.role = Role::Pausing { until_ms, designated };
         outputs.push(Output::Role(RoleChange::Looking { reason }));
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use paddock::ids::{Epoch, Zxid};
-use paddock::zab::{HistorySlice, Input, Recovered, follows};
+use paddock::zab::{Configuration, HistorySlice, Input, Recovered, follows};
 
 use crate::random::Random;
 
@@ -30,6 +30,8 @@ pub enum Write {
     Install(Zxid, State),
     /// A snapshot of this server's own.
     Snapshot(Zxid, State),
+    /// The file of the configuration.
+    File(Configuration),
 }
 
 /// One step of a write; the last of them makes it done.
@@ -42,6 +44,7 @@ enum Step {
     CutLog(Zxid),
     AddSnapshot(Zxid, State),
     Purge,
+    File(Configuration),
     BeginInstall(Zxid, State),
     RemoveEverythingElse,
     FinishInstall,
@@ -59,6 +62,8 @@ pub struct Disk {
     /// The writes that the disk is busy with, as steps.
     busy: Vec<Step>,
     busy_inputs: Vec<Input>,
+    /// A file that was written and is not taken note of.
+    file: Option<Configuration>,
 }
 
 impl Disk {
@@ -115,15 +120,19 @@ impl Disk {
                 // Nobody waits for it.
                 self.busy_inputs.push(Input::Tick);
             }
+            Write::File(configuration) => {
+                self.busy.push(Step::File(configuration));
+                self.busy_inputs.push(Input::Tick);
+            }
         }
     }
 
     /// The writes are done: what the core is told.
-    pub fn finish(&mut self) -> Vec<Input> {
+    pub fn finish(&mut self) -> (Vec<Input>, Option<Configuration>) {
         for step in std::mem::take(&mut self.busy) {
             self.step(step);
         }
-        std::mem::take(&mut self.busy_inputs)
+        (std::mem::take(&mut self.busy_inputs), self.file.take())
     }
 
     fn step(&mut self, step: Step) {
@@ -137,6 +146,7 @@ impl Disk {
             Step::CurrentEpoch(epoch) => self.current_epoch = Some(epoch),
             Step::RemoveSnapshotsAbove(to) => self.snapshots.retain(|zxid, _| *zxid <= to),
             Step::CutLog(to) => self.log.retain(|(zxid, _)| *zxid <= to),
+            Step::File(configuration) => self.file = Some(configuration),
             Step::AddSnapshot(zxid, state) => drop(self.snapshots.insert(zxid, state)),
             Step::BeginInstall(zxid, state) => self.installing = Some((zxid, state)),
             Step::RemoveEverythingElse => {

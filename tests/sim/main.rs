@@ -6,6 +6,7 @@
 mod checkers;
 mod disk;
 mod faults;
+mod members;
 mod network;
 mod random;
 mod world;
@@ -21,9 +22,9 @@ const FIXED_SEEDS: u64 = 200;
 /// Faults strike for this time, ms.
 const FAULTS_MS: i64 = 4000;
 
-/// One run. Panics when an invariant is broken; returns how many events there were, and how many txns.
-fn run(seed: u64, trace: bool) -> (u64, usize) {
-    let mut world = World::new(seed, trace);
+/// One run. Panics when an invariant is broken; returns how many events there were, how many txns, and how many proposals of other members.
+fn run(seed: u64, changes: bool, trace: bool) -> (u64, usize, usize) {
+    let mut world = World::new(seed, changes, trace);
     let faults = Faults::new(&mut world.random);
     world.after(400, Event::Fault);
     while let Some(event) = world.run_until(FAULTS_MS) {
@@ -31,7 +32,7 @@ fn run(seed: u64, trace: bool) -> (u64, usize) {
         faults.strike(&mut world);
     }
     recover(&mut world);
-    (world.event_count, world.checkers.committed().len())
+    (world.event_count, world.checkers.committed().len(), world.change_count)
 }
 
 /// Faults are over. Within a bound everybody serves the same epoch, goes on committing, and has the same history.
@@ -79,21 +80,32 @@ fn environment(name: &str) -> Option<u64> {
 
 #[test]
 fn invariants_hold_under_every_fault() {
+    hold(false);
+}
+
+#[test]
+fn invariants_hold_while_members_change() {
+    hold(true);
+}
+
+/// Runs the fixed seeds and the fresh ones.
+fn hold(with_changes: bool) {
     if let Some(seed) = environment("SIM_SEED") {
-        let (events, txns) = run(seed, environment("SIM_TRACE").is_some());
-        println!("seed {seed}: {events} events, {txns} txns");
+        let (events, txns, changes) = run(seed, with_changes, environment("SIM_TRACE").is_some());
+        println!("seed {seed}: {events} events, {txns} txns, {changes} proposals of other members");
         return;
     }
     let fresh = environment("SIM_SEEDS").unwrap_or(0);
     let first = environment("SIM_FIRST").unwrap_or_else(fresh_start);
     let seeds = (0..FIXED_SEEDS).chain((0..fresh).map(|index| first.wrapping_add(index)));
-    let (started, mut events, mut txns, mut count) = (Instant::now(), 0, 0, 0);
+    let (started, mut events, mut txns, mut changes, mut count) = (Instant::now(), 0, 0, 0, 0);
     let mut failed = Vec::new();
     for seed in seeds {
-        match catch_unwind(AssertUnwindSafe(|| run(seed, false))) {
-            Ok((seed_events, seed_txns)) => {
+        match catch_unwind(AssertUnwindSafe(|| run(seed, with_changes, false))) {
+            Ok((seed_events, seed_txns, seed_changes)) => {
                 events += seed_events;
                 txns += seed_txns;
+                changes += seed_changes;
             }
             Err(_) => {
                 println!("seed {seed} failed; replay it with: SIM_SEED={seed} SIM_TRACE=1 cargo test --test sim -- --nocapture");
@@ -106,7 +118,7 @@ fn invariants_hold_under_every_fault() {
         count += 1;
     }
     let rate = f64::from(count) / started.elapsed().as_secs_f64();
-    println!("{count} seeds, {events} events, {txns} txns, {rate:.0} seeds per second");
+    println!("{count} seeds, {events} events, {txns} txns, {changes} proposals of other members, {rate:.0} seeds per second");
     assert!(failed.is_empty(), "seeds that broke an invariant: {failed:?}");
 }
 
@@ -119,6 +131,8 @@ fn fresh_start() -> u64 {
 #[test]
 fn the_same_seed_gives_the_same_run() {
     for seed in 0..5 {
-        assert_eq!(run(seed, false), run(seed, false), "seed {seed}");
+        for changes in [false, true] {
+            assert_eq!(run(seed, changes, false), run(seed, changes, false), "seed {seed}");
+        }
     }
 }

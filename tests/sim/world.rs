@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use paddock::ids::{Epoch, ServerId, Zxid};
 use paddock::zab::{
-    Configuration, HistoryLimits, Input, LinkId, Membership, Notification, Output, Packet, QuorumVerifier, RiderKind, RoleChange,
-    ServerState, Settings, SyncId, Timing, Zab, answer_ping,
+    Configuration, HistoryLimits, Input, LinkId, Membership, Notification, Output, Packet, RiderKind, RoleChange, ServerState, Settings,
+    SyncId, Timing, Zab, answer_ping,
 };
 
 use crate::checkers::Checkers;
 use crate::disk::{Disk, State, Write, id_of};
+use crate::members;
 use crate::network::{End, Message, Network, Stream};
 use crate::random::Random;
 
@@ -59,6 +60,10 @@ pub struct Node {
     /// Syncs, with what was acknowledged when they came.
     syncs: BTreeMap<SyncId, usize>,
     pub disk_max_ms: i64,
+    /// What its file says of the members; `None`: what the operators wrote.
+    file: Option<Configuration>,
+    /// Its file can be written.
+    keeps_file: bool,
 }
 
 pub struct World {
@@ -69,7 +74,10 @@ pub struct World {
     pub nodes: Vec<Node>,
     pub network: Network,
     pub checkers: Checkers,
-    membership: Membership,
+    /// What the operators wrote.
+    first: Configuration,
+    /// Members change, and this decides how: with it other decisions stay what they are without.
+    changes: Option<Random>,
     timing: Timing,
     limits: HistoryLimits,
     reads_disk: bool,
@@ -77,20 +85,19 @@ pub struct World {
     next_sync: u64,
     trace: bool,
     pub event_count: u64,
+    /// How often other members were proposed.
+    pub change_count: usize,
 }
 
 impl World {
-    pub fn new(seed: u64, trace: bool) -> Self {
+    pub fn new(seed: u64, changes: bool, trace: bool) -> Self {
         let mut random = Random::new(seed);
+        let mut changes = changes.then(|| Random::new(!seed));
         let voters = [3, 3, 3, 5, 5, 4, 2][random.between(0, 6) as usize];
         let observers = if random.chance(30) { random.between(1, 2) as usize } else { 0 };
-        let count = voters + observers;
+        let spares = changes.as_mut().map_or(0, |random| random.between(0, 2) as usize);
+        let count = voters + observers + spares;
         let ids: Vec<ServerId> = (1..=count as i64).map(ServerId).collect();
-        let membership = Membership::new(Configuration {
-            text: Bytes::from_static(b"version=0"),
-            observers: ids[voters..].iter().copied().collect(),
-            ..Configuration::of(0, QuorumVerifier::majority(ids[..voters].iter().copied()))
-        });
         let java_percent = [0, 0, 50, 100][random.between(0, 3) as usize];
         let nodes = ids.iter().map(|&id| Node::new(id, random.chance(java_percent), random.between(950, 1050))).collect();
         let mut timing = Timing::new(100, 10, 5);
@@ -103,7 +110,8 @@ impl World {
             nodes,
             network: Network::new(count, [0, 2, 5, 20][random.between(0, 3) as usize], [0, 5, 30][random.between(0, 2) as usize]),
             checkers: Checkers::default(),
-            membership,
+            first: members::first(voters, observers),
+            changes,
             timing,
             limits: HistoryLimits { delivered_count_max, delivered_bytes_max: 1 << 20 },
             reads_disk: random.chance(70),
@@ -112,7 +120,11 @@ impl World {
             random,
             trace,
             event_count: 0,
+            change_count: 0,
         };
+        if let Some(random) = &mut world.changes {
+            world.nodes.iter_mut().for_each(|node| node.keeps_file = random.chance(80));
+        }
         for node in 0..count {
             let at = world.random.between(0, 300);
             world.at(at, Event::Restart { node });
@@ -202,10 +214,15 @@ impl World {
         if self.nodes[node].zab.is_some() {
             return;
         }
+        let recent = self.random.between(0, 5) as usize;
+        let run = self.nodes[node].run + 1;
+        let (recovered, state) = self.nodes[node].disk.recover(recent);
+        let mut membership = Membership::new(self.nodes[node].file.clone().unwrap_or_else(|| self.first.clone()));
+        members::newest(&state).into_iter().for_each(|newest| membership.propose(newest));
         let settings = Settings {
             server_id: self.nodes[node].id,
-            membership: self.membership.clone(),
-            reader: None,
+            membership,
+            reader: self.changes.as_ref().map(|_| members::READER),
             is_standalone: false,
             timing: self.timing,
             history: self.limits,
@@ -213,14 +230,12 @@ impl World {
             forces_snapshot: false,
             seed: self.random.next(),
         };
-        let recent = self.random.between(0, 5) as usize;
-        let run = self.nodes[node].run + 1;
-        let (recovered, state) = self.nodes[node].disk.recover(recent);
         self.say(|| format!("{node} starts with {:?}, {} txns", recovered, state.len()));
         let mut outputs = Vec::new();
         let zab = Zab::start(settings, recovered, self.nodes[node].local(self.now), &mut outputs);
         let old = &mut self.nodes[node];
-        *old = Node { zab: Some(zab), run, state, disk: std::mem::take(&mut old.disk), ..Node::new(old.id, old.is_java, old.rate) };
+        let (disk, file, keeps_file) = (std::mem::take(&mut old.disk), old.file.take(), old.keeps_file);
+        *old = Node { zab: Some(zab), run, state, disk, file, keeps_file, ..Node::new(old.id, old.is_java, old.rate) };
         self.execute(node, outputs);
         // Everybody who is up connects, and says its last vote again.
         for peer in (0..self.nodes.len()).filter(|&peer| peer != node) {
@@ -349,7 +364,12 @@ impl World {
             }
             Output::TakeSnapshot(link) => self.answer_later(node, Input::SnapshotTaken(link, Zxid::ZERO)),
             Output::StreamSnapshot(link) => self.stream_snapshot(node, link),
-            Output::FromLearner(..) | Output::ConfigurationProposed(_) | Output::ConfigurationActivated(_) => {}
+            Output::ConfigurationActivated(committed) => {
+                if self.nodes[node].keeps_file {
+                    self.nodes[node].disk.push(Write::File(*committed));
+                }
+            }
+            Output::FromLearner(..) | Output::ConfigurationProposed(_) => {}
             Output::FromLeader(rider) => {
                 assert_eq!(rider.kind, RiderKind::Ping, "nothing else is sent to learners here");
                 self.input(node, Input::ToLeader(answer_ping(&rider, Bytes::new())));
@@ -426,7 +446,9 @@ impl World {
     }
 
     fn disk_done(&mut self, node: usize) {
-        for input in self.nodes[node].disk.finish() {
+        let (inputs, file) = self.nodes[node].disk.finish();
+        self.nodes[node].file = file.or(self.nodes[node].file.take());
+        for input in inputs {
             match &input {
                 // What lies above is gone; what is applied above it is read back.
                 Input::Truncated(to) | Input::SnapshotInstalled(to) => {
@@ -435,6 +457,10 @@ impl World {
                     // What was logged but not applied stays to be delivered.
                     if matches!(input, Input::SnapshotInstalled(_)) || applied.len() > state.len() {
                         *applied = state;
+                        let newest = members::newest(&self.nodes[node].state);
+                        if let Some(zab) = self.nodes[node].zab.as_mut().filter(|_| self.changes.is_some()) {
+                            zab.replace_configuration(newest);
+                        }
                     }
                 }
                 _ => {}
@@ -632,6 +658,9 @@ impl World {
                     self.propose(node);
                 }
             }
+            if can_propose(&self.nodes[node]) {
+                self.change_members(node);
+            }
             if can_propose(&self.nodes[node]) && self.random.chance(20) {
                 self.next_sync += 1;
                 let sync = SyncId(self.next_sync);
@@ -644,13 +673,35 @@ impl World {
         self.after(pause, Event::Workload);
     }
 
+    /// Sometimes a leader is asked for other members, and it may be that it can.
+    fn change_members(&mut self, node: usize) {
+        let count = self.nodes.len();
+        let Some(random) = self.changes.as_mut() else { return };
+        if !random.chance(15) {
+            return;
+        }
+        let number = members::number(self.next_id + 1, count, random);
+        let Some(zab) = &self.nodes[node].zab else { return };
+        let zxid = zab.next_zxid();
+        let can = |next| !zab.membership().is_changing() && zab.is_quorum_in_sync(&next);
+        if members::proposed(number, zxid).is_some_and(can) {
+            self.next_id += 1;
+            self.change_count += 1;
+            self.propose_payload(node, number, members::payload(number, zxid));
+        }
+    }
+
     fn propose(&mut self, node: usize) {
         self.next_id += 1;
         let id = self.next_id;
+        self.propose_payload(node, id, Bytes::copy_from_slice(&id.to_be_bytes()));
+    }
+
+    fn propose_payload(&mut self, node: usize, id: u64, payload: Bytes) {
         let mut outputs = Vec::new();
         let run = self.nodes[node].run;
         let zab = self.nodes[node].zab.as_mut().expect("it runs");
-        let zxid = zab.propose(Bytes::copy_from_slice(&id.to_be_bytes()), &mut outputs);
+        let zxid = zab.propose(payload, &mut outputs);
         self.say(|| format!("{node} proposes {zxid}"));
         self.checkers.broadcast(node, run, id, zxid);
         self.nodes[node].proposed.push_back((zxid, id));
@@ -714,6 +765,8 @@ impl Node {
             proposed: VecDeque::new(),
             syncs: BTreeMap::new(),
             disk_max_ms: 3,
+            file: None,
+            keeps_file: true,
         }
     }
 
