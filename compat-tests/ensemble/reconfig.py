@@ -1,6 +1,11 @@
 """An ensemble whose members change under load: servers join, are promoted, leave, and move; the leader goes."""
+import base64
+import hashlib
+import pathlib
 import re
 import struct
+import subprocess
+import sys
 import time
 
 import servers
@@ -9,10 +14,15 @@ from load import Creator, Writer
 from members import Ensemble, sync, wait_for
 from servers import HOST, four_letter
 
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "clients"))
+
+import languages  # noqa: E402  (the path is set up above)
+
 RECONFIG = 16
 ANY_VERSION = -1
 CONFIG = "/zookeeper/config"
-NEW_CONFIG_NO_QUORUM, BAD_VERSION, BAD_ARGUMENTS, MARSHALLING_ERROR, NO_AUTH, DISABLED = -13, -103, -8, -5, -102, -123
+NEW_CONFIG_NO_QUORUM, BAD_VERSION, BAD_ARGUMENTS, MARSHALLING_ERROR, DISABLED = -13, -103, -8, -5, -123
 SECONDS = 30
 
 
@@ -287,12 +297,22 @@ def all_are_killed(ensemble):
     ensemble.agree(list(ensemble.servers), text)
 
 
-def nobody_may(work, kinds):
-    """Without `reconfigEnabled` it is off, and without an ACL nobody but the super user may write the configuration."""
-    for settings, code in (({"reconfigEnabled": "false"}, DISABLED), ({"skipACL": "no"}, NO_AUTH)):
-        ensemble = Changing(kinds, work / f"reconfig-{-code}", settings)
-        try:
-            ensemble.start()
-            refused(ensemble, ensemble.followers()[0], code, joining=f"server.1={ensemble.line(1)}")
-        finally:
-            ensemble.stop()
+def only_the_super_user_may(work, kinds):
+    """Without `reconfigEnabled` nobody may; with it the super user, who is a client of kazoo here, and nobody else."""
+    closed = Changing(kinds, work / "reconfig-off", {"reconfigEnabled": "false"})
+    try:
+        closed.start()
+        refused(closed, closed.followers()[0], DISABLED, joining=f"server.1={closed.line(1)}")
+    finally:
+        closed.stop()
+    digest = "super:" + base64.b64encode(hashlib.sha1(b"super:secret").digest()).decode()
+    ensemble = Changing(kinds, work / "reconfig-super", {"skipACL": "no", "DigestAuthenticationProvider.superDigest": digest})
+    try:
+        ensemble.start()
+        (python, _), _ = languages.python(HERE.parent / "clients" / "python")
+        leader, gone = ensemble.leader(), ensemble.followers()[0]
+        command = [str(python), str(HERE / "kazoo_reconfig.py"), ensemble.servers[leader].address, str(gone), ensemble.line(gone)]
+        seen = subprocess.run(command, capture_output=True, text=True, timeout=4 * SECONDS, check=False)
+        expect(f"kazoo ({seen.stderr})", seen.stdout.splitlines(), ["NoAuth", "False", "BadVersion", "True -1", "told"])
+    finally:
+        ensemble.stop()
