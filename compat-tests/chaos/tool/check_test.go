@@ -357,7 +357,7 @@ func judge(t *testing.T, verdicts []verdict, bound time.Duration) {
 	for _, expected := range verdicts {
 		s := begun()
 		expected.tell(s)
-		told, _ := examine(s.records, t.TempDir(), bound)
+		told, _ := examine(s.records, t.TempDir(), bound, "java:1")
 		found, text := []string{}, ""
 		for _, violation := range told.violations {
 			found, text = append(found, violation.Rule), text+"\n"+violation.Rule+": "+violation.Text

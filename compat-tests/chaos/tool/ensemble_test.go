@@ -19,6 +19,12 @@ var behind = []verdict{
 		s.set(1, "/r/f/a", "b", 5, of(4, 5, 1))
 		s.do(2, Op{Name: "sync", Path: "/r/f"}, 4, nil)
 	}},
+	{"a sync of a Java server that is behind", "", func(s *script) {
+		s.set(1, "/r/f/a", "b", 5, of(4, 5, 1))
+		s.add(Record{Kind: kindConnect, Link: 3, Server: "java:1", Timeout: 4000})
+		s.add(Record{Kind: kindSession, Link: 3, Session: 0x13, Timeout: 4000})
+		s.do(3, Op{Name: "sync", Path: "/r/f"}, 4, nil)
+	}},
 	{"a write without an answer is seen after one with an answer", "", func(s *script) {
 		s.ask(1, setting("/r/f/a", "b"))
 		s.lose(1)

@@ -2,7 +2,7 @@
 //
 //	chaos load  -servers HOST:PORT,… -history FILE …   clients of go-zookeeper, and gates of the tap for others
 //	chaos check -out FOLDER FILE                       one line per violation, then a summary as JSON; -ensemble BOUND
-//	                                                   for the history of several servers
+//	                                                   for the history of several servers, -java those whose syncs may be behind
 //	chaos soak  -servers HOST:PORT,… …                 many sessions with churn; no history
 package main
 
@@ -45,10 +45,10 @@ type summary struct {
 
 // examine runs all checks over a history. `bound` is 0 for a single server; of an ensemble it is for how long a server may go on
 // with its clients after the others have left it behind.
-func examine(records []Record, folder string, bound time.Duration) (*story, summary) {
+func examine(records []Record, folder string, bound time.Duration, java ...string) (*story, summary) {
 	began := time.Now()
 	s := tell(records)
-	s.bound = bound.Nanoseconds()
+	s.bound, s.java = bound.Nanoseconds(), java
 	checkZxids(s)
 	checkSessions(s)
 	checkSequences(s)
@@ -73,6 +73,7 @@ func check(arguments []string) {
 	flags := flag.NewFlagSet("check", flag.ExitOnError)
 	folder := flags.String("out", ".", "folder for the pictures of what has no order")
 	bound := flags.Duration("ensemble", 0, "the history is that of several servers, and this is how long one may serve while it is cut off")
+	java := flags.String("java", "", "addresses of Java servers, separated by commas: their syncs may be behind")
 	most := flags.Int("most", 20, "violations to print")
 	flags.Parse(arguments)
 	if flags.NArg() != 1 {
@@ -82,7 +83,7 @@ func check(arguments []string) {
 	if err != nil {
 		fatal("%v", err)
 	}
-	s, sum := examine(records, *folder, *bound)
+	s, sum := examine(records, *folder, *bound, strings.FieldsFunc(*java, func(r rune) bool { return r == ',' })...)
 	for _, found := range s.violations[:min(*most, len(s.violations))] {
 		fmt.Printf("violation %s: %s\n", found.Rule, found.Text)
 	}

@@ -12,7 +12,7 @@ import (
 
 // Kinds of records.
 const (
-	kindConnect = "connect" // a handshake goes to the server: Session (0: a new one), Timeout, Zxid (last seen)
+	kindConnect = "connect" // a handshake goes to Server: Session (0: a new one), Timeout, Zxid (last seen)
 	kindSession = "session" // its answer: Session (0: refused), Timeout
 	kindRequest = "request" // Xid, Op
 	kindReply   = "reply"   // Xid, Zxid, Err, Result
@@ -36,6 +36,7 @@ type Record struct {
 	At      int64   `json:"at"` // nanoseconds since the run began
 	Kind    string  `json:"kind"`
 	Link    int     `json:"link,omitempty"`
+	Server  string  `json:"server,omitempty"` // host:port
 	Session int64   `json:"session,omitempty"`
 	Timeout int32   `json:"timeout,omitempty"` // milliseconds
 	Xid     int32   `json:"xid,omitempty"`

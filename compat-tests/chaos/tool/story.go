@@ -101,6 +101,7 @@ type connection struct {
 	askedAt   int64
 	askedIn   int   // place of the handshake in the history
 	seen      int64 // the zxid that the client had seen by then
+	server    string
 	session   int64 // 0 until the server said yes
 	timeout   int64 // nanoseconds
 	requests  []*operation
@@ -142,6 +143,8 @@ type story struct {
 	restarts   []int64 // times of the notes
 	violations []Violation
 	bound      int64 // nanoseconds; 0: one server
+	// Servers whose syncs promise nothing: a Java leader answers its own clients before it has applied what a follower has.
+	java []string
 }
 
 // ensemble tells whether the history is that of several servers: reads may be behind then.
@@ -181,7 +184,7 @@ func (s *story) take(link *connection, place int, record *Record) {
 	}
 	switch record.Kind {
 	case kindConnect:
-		link.asked, link.askedAt, link.askedIn, link.seen = record.Session, record.At, place, record.Zxid
+		link.asked, link.askedAt, link.askedIn, link.seen, link.server = record.Session, record.At, place, record.Zxid, record.Server
 	case kindSession:
 		s.greet(link, record)
 	case kindRequest:

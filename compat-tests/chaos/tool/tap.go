@@ -199,7 +199,7 @@ func (l *link) seeRequest(frame []byte) {
 	if !l.isGreeted {
 		l.isGreeted = true
 		r.int32()
-		l.tap.record(Record{Kind: kindConnect, Link: l.number, Zxid: r.int64(), Timeout: r.int32(), Session: r.int64()})
+		l.tap.record(Record{Kind: kindConnect, Link: l.number, Server: l.gate.server, Zxid: r.int64(), Timeout: r.int32(), Session: r.int64()})
 		l.waiting = append(l.waiting, Record{Kind: kindConnect})
 		return
 	}
