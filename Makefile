@@ -3,6 +3,7 @@
 # make test   the one gate: everything that has to hold
 # make kills  kills a server under load 300 times and checks every history (20 minutes)
 # make ensemble-chaos  ensembles of three and five servers under load and every fault for CHAOS_SECONDS (3600)
+# make compositions  COMPOSITIONS (200) rounds over every composition and leader of three Java and Paddock servers, under load
 # make migration  moves an ensemble of Java servers here and back ROUNDS (20) times, under load
 # make soak   2,000 sessions with churn and faults for SOAK_SECONDS (1800): flat memory, nothing left
 # make hostile  what hostile clients do, larger than in the gate; HOSTILE=--table compares with the Java server
@@ -24,7 +25,7 @@ REPLICA_SEEDS ?= 1000
 BENCH ?=
 SIDE_BY_SIDE ?=
 
-.PHONY: run run-ensemble test sim sim-replicas bench side-by-side power-cuts mistakes build format lint unit docs compat differential-long hostile kills ensemble-chaos migration soak fuzz fuzz-corpus fmt clean
+.PHONY: run run-ensemble test sim sim-replicas bench side-by-side power-cuts mistakes build format lint unit docs compat differential-long hostile kills ensemble-chaos compositions migration soak fuzz fuzz-corpus fmt clean
 
 build:
 	$(CARGO) build --release --locked
@@ -69,6 +70,11 @@ kills: build
 
 ensemble-chaos: build
 	compat-tests/chaos/ensemble
+
+COMPOSITIONS ?= 200
+
+compositions: build
+	compat-tests/chaos/compositions --rounds $(COMPOSITIONS)
 
 ROUNDS ?= 20
 

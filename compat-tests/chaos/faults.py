@@ -12,6 +12,8 @@ from servers import ServerError
 SERVE_SECONDS = 40
 BALLAST_BYTES = 1 << 16
 EXIT_SECONDS = 0.5
+# The longest time that a server is away, in timeouts of sessions.
+STOP_MOST = 1.6
 
 
 def launch(server):
@@ -77,7 +79,7 @@ class Trouble:
     def a_while(self):
         """Mostly short; now and then longer than a session lives."""
         if self.random.random() < 0.3:
-            time.sleep(self.timeout * self.random.uniform(1.05, 1.6))
+            time.sleep(self.timeout * self.random.uniform(1.05, STOP_MOST))
         else:
             time.sleep(self.random.uniform(0.05, 1.8))
 

@@ -29,11 +29,11 @@ class Wire:
 
 
 class Mesh(Ensemble):
-    """Several servers; each knows the others by addresses of its own. `disk` bytes of a file system for the first one, if given."""
+    """Servers of these kinds; each knows the others by addresses of its own. `disk` bytes of a file system for the first one, if given."""
 
-    def __init__(self, kind, folder, count, settings, disk=None):
-        self.wires = {}
-        super().__init__(kind, folder, count, settings)
+    def __init__(self, kinds, folder, settings, disk=None):
+        self.kinds, self.wires = kinds, {}
+        super().__init__(kinds, folder, settings=settings)
         self.mounted = None
         if disk is not None:
             self.mount(self.servers[1].data_dir, disk)
