@@ -1,6 +1,6 @@
 //! Clients of the simulated ensemble, one request at a time each, and what they may believe.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jute::Encode;
@@ -8,20 +8,24 @@ use paddock::ids::{ConnectionId, SessionId, Zxid};
 use paddock::proto::error_code::ErrorCode;
 use paddock::proto::op_code::OpCode;
 use paddock::proto::password;
-use paddock::proto::records::client as requests;
-use paddock::proto::records::data::{Acl, Id};
+use paddock::proto::records::client as records;
 use paddock::replica::{Input, LocalSessions, Request};
 use paddock::session::SessionCell;
 use paddock::tree::acl::Identity;
 
-use crate::world::{TICK_MS, Told, World};
+use crate::promises::{Promises, Written};
+use crate::requests::{self, Part, Read};
+use crate::watches::Watches;
+use crate::world::{Answer, TICK_MS, Told, World};
 
 const SESSION_MS: i32 = 30 * TICK_MS as i32;
 
 /// What a client waits for.
 enum Asked {
-    Create { name: String, is_ephemeral: bool, since: Zxid },
+    Write { parts: Vec<Part>, since: Zxid },
     Sync { known: BTreeSet<String> },
+    Read(Read),
+    Close,
 }
 
 #[derive(Default)]
@@ -29,9 +33,11 @@ struct Client {
     session: Option<SessionId>,
     cell: Option<Arc<SessionCell>>,
     connection: Option<(usize, ConnectionId)>,
-    asked: Option<Asked>,
+    /// With the number of each request, in their order.
+    asked: VecDeque<(i32, Asked)>,
     xid: i32,
     seen: Zxid,
+    watches: Watches,
 }
 
 /// All clients, and the checkers.
@@ -44,26 +50,35 @@ pub struct Clients {
     pub acknowledged: BTreeSet<String>,
     /// The newest zxid that any client was told of by a write.
     newest: Zxid,
-}
-
-fn create(path: &str, is_ephemeral: bool) -> Vec<u8> {
-    let anyone = Acl { perms: 31, id: Id { scheme: Some("world".into()), id: Some("anyone".into()) } };
-    let flags = i32::from(is_ephemeral);
-    requests::CreateRequest { path: Some(path.into()), data: None, acl: Some(vec![anyone]), flags }.to_vec()
+    promises: Promises,
 }
 
 impl Clients {
     pub fn new(count: usize) -> Self {
         let clients = (0..count).map(|_| Client::default()).collect();
-        Self { clients, of: BTreeMap::new(), next_slot: 0, next_name: 0, acknowledged: BTreeSet::new(), newest: Zxid::ZERO }
+        Self {
+            clients,
+            of: BTreeMap::new(),
+            next_slot: 0,
+            next_name: 0,
+            acknowledged: BTreeSet::new(),
+            newest: Zxid::ZERO,
+            promises: Promises::default(),
+        }
+    }
+
+    /// All that they were told. Connections that last to the end are judged like the others.
+    pub fn promises(mut self) -> Promises {
+        self.clients.iter_mut().for_each(|client| client.watches.end(&mut self.promises));
+        self.promises
     }
 
     /// Every client does something, if it waits for nothing.
     pub fn act(&mut self, world: &mut World) {
         for index in 0..self.clients.len() {
-            match (self.clients[index].connection, self.clients[index].asked.is_some()) {
+            match (self.clients[index].connection, self.clients[index].asked.is_empty()) {
                 (None, _) => self.connect(index, world),
-                (Some((node, connection)), false) if self.clients[index].cell.is_some() => self.ask(index, node, connection, world),
+                (Some((node, connection)), true) if self.clients[index].cell.is_some() => self.ask(index, node, connection, world),
                 (Some(_), _) => {}
             }
             if let Some(cell) = &self.clients[index].cell
@@ -84,7 +99,7 @@ impl Clients {
         let connection = ConnectionId { slot: self.next_slot, generation: 0 };
         self.of.insert(connection, index);
         self.clients[index].connection = Some((node, connection));
-        world.nodes[node].connections.insert(connection);
+        world.connect_client(node, connection);
         let input = match self.clients[index].session {
             None => Input::OpenSession { connection, timeout_ms: SESSION_MS, takes_read_only: false },
             Some(session) => {
@@ -99,31 +114,54 @@ impl Clients {
         if world.random.chance(2) {
             return self.hang_up(index, world);
         }
-        let client = &mut self.clients[index];
-        client.xid += 1;
-        let (xid, session) = (client.xid, Arc::clone(client.cell.as_ref().expect("it has a session")));
-        let (op, body, asked) = if world.random.chance(25) {
-            let body = requests::SyncRequest { path: Some("/".into()) }.to_vec();
-            (OpCode::SYNC, body, Asked::Sync { known: self.acknowledged.clone() })
-        } else {
-            self.next_name += 1;
-            let is_ephemeral = world.random.chance(30);
-            let name = format!("{}{}", if is_ephemeral { 'e' } else { 'p' }, self.next_name);
-            let body = create(&format!("/{name}"), is_ephemeral);
-            (OpCode::CREATE, body, Asked::Create { name, is_ephemeral, since: self.newest })
+        let session = Arc::clone(self.clients[index].cell.as_ref().expect("it has a session"));
+        let client = (connection, session.id());
+        if world.random.chance(30) {
+            return self.read(index, node, client, world, false);
+        }
+        let (op, body, asked) = match world.random.between(0, 99) {
+            0 => (OpCode::CLOSE_SESSION, Vec::new(), Asked::Close),
+            1..25 => {
+                let body = records::SyncRequest { path: Some("/".into()) }.to_vec();
+                (OpCode::SYNC, body, Asked::Sync { known: self.acknowledged.clone() })
+            }
+            _ => {
+                self.next_name += 1;
+                let parts = requests::write(&mut world.random, self.next_name);
+                let (op, body) = requests::encode(&parts);
+                (op, body, Asked::Write { parts, since: self.newest })
+            }
         };
-        client.asked = Some(asked);
+        let reads_behind = matches!(asked, Asked::Write { .. }) && world.random.chance(30);
+        let xid = self.number(index, asked);
+        if reads_behind {
+            self.read(index, node, client, world, true);
+        }
         let identities = [Identity::new("ip", "10.0.0.1")].into();
         world.turn(node, vec![Input::Request(Request { connection, session, xid, op, body: body.into(), identities })]);
+    }
+
+    fn read(&mut self, index: usize, node: usize, client: (ConnectionId, SessionId), world: &mut World, waits: bool) {
+        let read = requests::read(&mut world.random);
+        let xid = self.number(index, Asked::Read(read.clone()));
+        world.read(node, client, (xid, read), waits);
+    }
+
+    fn number(&mut self, index: usize, asked: Asked) -> i32 {
+        let client = &mut self.clients[index];
+        client.xid += 1;
+        client.asked.push_back((client.xid, asked));
+        client.xid
     }
 
     /// The client closes its connection, and will come back.
     fn hang_up(&mut self, index: usize, world: &mut World) {
         let client = &mut self.clients[index];
         let Some((node, connection)) = client.connection.take() else { return };
-        client.asked = None;
+        client.asked.clear();
+        client.watches.end(&mut self.promises);
         if let Some(cell) = client.cell.take()
-            && world.nodes[node].connections.remove(&connection)
+            && world.end(node, connection)
         {
             world.turn(node, vec![Input::Disconnected { connection, session: cell.id() }]);
         }
@@ -146,7 +184,22 @@ impl Clients {
                 self.lost(index, world);
             }
             Told::Closed => self.lost(index, world),
-            Told::Reply { xid, error, zxid, children } => self.answered(index, (xid, error, zxid), &children, world.local_sessions),
+            Told::Reply { xid, zxid, answer, children } => {
+                if let Some(asked) = self.replied(index, xid, zxid) {
+                    self.answered(index, (xid, asked), (zxid, answer), &children, world);
+                }
+            }
+            Told::Read { xid, zxid, frame } => {
+                let Some(Asked::Read(read)) = self.replied(index, xid, zxid) else { panic!("the answer to no read") };
+                let found = read.decode(&frame);
+                self.clients[index].watches.answered(&read, &found, zxid);
+                self.promises.reads.push((zxid, read, found));
+            }
+            Told::Event { zxid, event, path } => {
+                let client = &mut self.clients[index];
+                client.seen = client.seen.max(zxid);
+                client.watches.fire(zxid, event, &path, &mut self.promises);
+            }
         }
     }
 
@@ -155,29 +208,57 @@ impl Clients {
         self.clients[index].cell = None;
     }
 
-    fn answered(&mut self, index: usize, (xid, error, zxid): (i32, ErrorCode, Zxid), children: &[String], local: LocalSessions) {
+    /// Gives what a reply is for.
+    fn replied(&mut self, index: usize, xid: i32, zxid: Zxid) -> Option<Asked> {
         let client = &mut self.clients[index];
-        assert_eq!(xid, client.xid, "session order: replies come in the order of the requests");
         assert!(zxid >= client.seen, "session order: the zxid of a session goes back from {} to {zxid}", client.seen);
         client.seen = zxid;
-        match client.asked.take().expect("a reply has a request") {
-            Asked::Create { name, is_ephemeral, since } => match error {
-                ErrorCode::OK => {
-                    assert!(!is_ephemeral || local != LocalSessions::Kept, "a session that nobody else knows owns no ephemerals");
-                    assert!(zxid > since, "linearizable writes: {name} at {zxid}, begun after {since} was told");
-                    self.newest = self.newest.max(zxid);
-                    if !is_ephemeral {
-                        self.acknowledged.insert(name);
-                    }
-                }
-                ErrorCode::EPHEMERAL_ON_LOCAL_SESSION if is_ephemeral && local == LocalSessions::Kept => {}
-                ErrorCode::SESSION_EXPIRED => self.clients[index].session = None,
-                other => panic!("{name}: {other:?}"),
-            },
+        client.watches.seen(zxid);
+        let (asked, request) = client.asked.pop_front().expect("a reply has a request");
+        assert_eq!(xid, asked, "session order: replies come in the order of the requests");
+        Some(request)
+    }
+
+    fn answered(
+        &mut self,
+        index: usize,
+        (xid, asked): (i32, Asked),
+        (zxid, answer): (Zxid, Answer),
+        children: &[String],
+        world: &mut World,
+    ) {
+        match asked {
+            Asked::Write { parts, since } => self.written(index, (xid, parts), (zxid, since), answer, world.local_sessions),
             Asked::Sync { known } => {
                 let missing: Vec<_> = known.iter().filter(|name| !children.contains(name)).collect();
-                assert!(error == ErrorCode::OK && missing.is_empty(), "a sync shows what was acknowledged before it: {missing:?}");
+                assert!(answer.is_ok() && missing.is_empty(), "a sync shows what was acknowledged before it: {missing:?}");
             }
+            Asked::Close => {
+                self.promises.closed.extend(self.clients[index].session.take().map(|session| (zxid, session)));
+                self.lost(index, world);
+            }
+            Asked::Read(_) => panic!("a read is answered as if it were a write"),
         }
+    }
+
+    fn written(&mut self, index: usize, (xid, parts): (i32, Vec<Part>), (zxid, since): (Zxid, Zxid), answer: Answer, local: LocalSessions) {
+        let is_ephemeral = |part: &Part| matches!(part, Part::Create { flags, .. } if requests::is_ephemeral(*flags));
+        let asked_by = (self.clients[index].session.expect("it has a session"), xid);
+        match &answer {
+            Ok(created) => {
+                assert!(
+                    !parts.iter().any(is_ephemeral) || local != LocalSessions::Kept,
+                    "a session that nobody else knows owns no ephemerals"
+                );
+                assert!(zxid > since, "linearizable writes: {parts:?} at {zxid}, begun after {since} was told");
+                self.newest = self.newest.max(zxid);
+                // Nobody deletes these.
+                let names = created.iter().filter_map(|path| path.strip_prefix('/'));
+                self.acknowledged.extend(names.filter(|name| name.starts_with(['p', 'm'])).map(Into::into));
+            }
+            Err((ErrorCode::SESSION_EXPIRED, _)) => self.clients[index].session = None,
+            Err(_) => {}
+        }
+        self.promises.writes.push(Written { zxid, asked_by, parts, outcome: answer });
     }
 }

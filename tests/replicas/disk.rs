@@ -94,6 +94,11 @@ impl Disk {
         restored.finish()
     }
 
+    /// Everything that is durable.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
     pub fn recovered(&self, recent: usize) -> Recovered {
         let (accepted_epoch, current_epoch, last_zxid) = (self.accepted_epoch, self.current_epoch, self.end);
         let recent = self.history[self.history.len().saturating_sub(recent)..].to_vec();

@@ -4,8 +4,12 @@
 
 mod clients;
 mod disk;
+mod model;
+mod promises;
 #[path = "../sim/random.rs"]
 mod random;
+mod requests;
+mod watches;
 mod world;
 
 use std::collections::BTreeSet;
@@ -50,8 +54,8 @@ fn run_to(world: &mut World, clients: &mut Clients, until: i64, (has_faults, has
     }
 }
 
-/// One run; gives how many creations were acknowledged.
-fn run(seed: u64, trace: bool) -> usize {
+/// One run; gives how many creations were acknowledged, and how many watches fired.
+fn run(seed: u64, trace: bool) -> (usize, usize) {
     let mut world = World::new(seed, trace);
     let mut clients = Clients::new(Random::new(seed).between(2, 6) as usize);
     world.at(500, Event::Workload);
@@ -61,18 +65,23 @@ fn run(seed: u64, trace: bool) -> usize {
     (0..world.nodes.len()).for_each(|node| world.start(node));
     run_to(&mut world, &mut clients, FAULTS_MS + REST_MS, (false, false));
     assert!(world.is_at_rest(), "everybody serves the same again, some time after the last fault");
-    check(&world, &clients);
-    clients.acknowledged.len()
+    let acknowledged = std::mem::take(&mut clients.acknowledged);
+    check(&world, &acknowledged);
+    let promises = clients.promises();
+    let fired = promises.fired.len();
+    let model = promises.check(world.nodes[0].disk.history());
+    world.nodes.iter().for_each(|node| model.compare(&node.shared.tree.read()));
+    (acknowledged.len(), fired)
 }
 
-fn check(world: &World, clients: &Clients) {
+fn check(world: &World, acknowledged: &BTreeSet<String>) {
     let digest = |node: usize| world.nodes[node].shared.tree.read().digest();
     for node in 0..world.nodes.len() {
         assert_eq!(digest(node), digest(0), "equal digests at equal zxids: server index {node}");
         let (replayed, _) = world.nodes[node].disk.state();
         assert_eq!(replayed.digest(), digest(0), "what is durable gives what is applied: server index {node}");
         let here: BTreeSet<String> = names(&world.nodes[node].shared.tree.read()).into_iter().collect();
-        let missing: Vec<_> = clients.acknowledged.difference(&here).collect();
+        let missing: Vec<_> = acknowledged.difference(&here).collect();
         assert!(missing.is_empty(), "acknowledged writes are present on server index {node}: {missing:?} are not");
         let (sessions, owners) = world.sessions(node);
         assert_eq!((sessions.len(), owners.len()), (0, 0), "a session that nobody speaks for expires, its ephemerals with it");
@@ -87,14 +96,14 @@ fn environment(name: &str) -> Option<u64> {
 #[test]
 fn clients_may_believe_what_they_are_told() {
     if let Some(seed) = environment("REPLICA_SEED") {
-        println!("seed {seed}: {} acknowledged", run(seed, environment("REPLICA_TRACE").is_some()));
+        println!("seed {seed}: {:?} acknowledged and fired", run(seed, environment("REPLICA_TRACE").is_some()));
         return;
     }
     let count = environment("REPLICA_SEEDS").unwrap_or(FIXED_SEEDS);
-    let (mut acknowledged, mut failed) = (0, Vec::new());
+    let (mut acknowledged, mut fired, mut failed) = (0, 0, Vec::new());
     for seed in 0..count {
         match catch_unwind(AssertUnwindSafe(|| run(seed, false))) {
-            Ok(count) => acknowledged += count,
+            Ok((writes, watches)) => (acknowledged, fired) = (acknowledged + writes, fired + watches),
             Err(_) => {
                 println!(
                     "seed {seed} failed; replay it with: REPLICA_SEED={seed} REPLICA_TRACE=1 cargo test --test replicas -- --nocapture"
@@ -103,7 +112,7 @@ fn clients_may_believe_what_they_are_told() {
             }
         }
     }
-    println!("{count} seeds, {acknowledged} acknowledged writes");
+    println!("{count} seeds, {acknowledged} acknowledged writes, {fired} watches that fired");
     assert!(failed.is_empty(), "seeds that broke a promise: {failed:?}");
-    assert!(acknowledged > 0, "something was written");
+    assert!(acknowledged > 0 && fired > 0, "something was written, and heard of");
 }

@@ -8,10 +8,12 @@ use paddock::ids::{ConnectionId, ServerId, SessionId, Zxid};
 use paddock::proto::error_code::ErrorCode;
 use paddock::replica::{Effects, Input, LocalSessions, Now, Replica, ReplicaSettings, Shared, View};
 use paddock::request::prepare::WriteRules;
+use paddock::request::read::ReadContext;
 use paddock::session::SessionCell;
 use paddock::tree::acl::AclList;
 use paddock::tree::apply::Applied;
-use paddock::tree::watch::{EventType, Watcher};
+use paddock::tree::data_tree::DataTree;
+use paddock::tree::watch::{EventType, WatchAccess, Watcher};
 use paddock::zab::{
     self, Configuration, HistoryLimits, LinkId, Membership, Notification, Output, Packet, QuorumVerifier, RoleChange, ServerState,
     Settings, Timing,
@@ -19,6 +21,7 @@ use paddock::zab::{
 
 use crate::disk::{Disk, History, Write};
 use crate::random::Random;
+use crate::requests::Read;
 
 pub const TICK_MS: i64 = 100;
 /// A run that takes more events than this leads nowhere.
@@ -26,13 +29,39 @@ const EVENTS_MAX: u64 = 2_000_000;
 /// The links of leaders have numbers from here on.
 const LEADER_LINKS: u64 = 1 << 32;
 
+/// The paths that a write created, or why it failed and at which of its parts.
+pub type Answer = Result<Vec<String>, (ErrorCode, usize)>;
+
+/// A read that waits for the write before it.
+struct Behind {
+    session: SessionId,
+    xid: i32,
+    read: Read,
+}
+
 /// What a client hears.
 #[derive(Clone, Debug)]
 pub enum Told {
     Opened(Arc<SessionCell>),
     Refused,
     Closed,
-    Reply { xid: i32, error: ErrorCode, zxid: Zxid, children: Vec<String> },
+    Reply {
+        xid: i32,
+        zxid: Zxid,
+        answer: Answer,
+        children: Vec<String>,
+    },
+    /// The answer to a read, as a frame.
+    Read {
+        xid: i32,
+        zxid: Zxid,
+        frame: Vec<u8>,
+    },
+    Event {
+        zxid: Zxid,
+        event: EventType,
+        path: String,
+    },
 }
 
 pub enum Event {
@@ -64,6 +93,34 @@ pub enum Event {
 struct Turn {
     outputs: Vec<Output>,
     told: Vec<(ConnectionId, Told)>,
+    behind: BTreeMap<ConnectionId, Behind>,
+}
+
+fn answer(applied: &Applied<'_>) -> Answer {
+    match applied {
+        Applied::Failed(error) => Err((*error, 0)),
+        Applied::Created { path, .. } => Ok(vec![(*path).to_owned()]),
+        Applied::Multi(parts) => {
+            let mut created = Vec::new();
+            for (index, part) in parts.iter().enumerate() {
+                match part {
+                    // Stands for a part before the one that failed.
+                    Applied::Failed(ErrorCode::OK) => {}
+                    Applied::Failed(error) => return Err((*error, index)),
+                    part => created.extend(answer(part)?),
+                }
+            }
+            Ok(created)
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Answers a read, and sets its watch.
+fn look(tree: &DataTree, watches: WatchAccess<'_>, connection: ConnectionId, Behind { session, xid, read }: &Behind) -> Told {
+    let ((op, body), mut frame) = (read.encode(), Vec::new());
+    ReadContext::new(tree, watches, (connection.slot, *session), &[], false).answer(*xid, op, &body, &mut frame);
+    Told::Read { xid: *xid, zxid: tree.last_zxid(), frame }
 }
 
 impl Effects for Turn {
@@ -74,15 +131,18 @@ impl Effects for Turn {
         self.outputs.push(output);
     }
     fn reply(&mut self, view: &mut View<'_>, connection: ConnectionId, xid: i32, applied: &Applied<'_>) {
-        let (error, is_sync) = match applied {
-            Applied::Failed(error) => (*error, false),
-            applied => (ErrorCode::OK, matches!(applied, Applied::Synced(_))),
-        };
         let zxid = view.tree.last_zxid();
-        let children = if is_sync { names(view.tree) } else { Vec::new() };
-        self.told.push((connection, Told::Reply { xid, error, zxid, children }));
+        let children = if matches!(applied, Applied::Synced(_)) { names(view.tree) } else { Vec::new() };
+        self.told.push((connection, Told::Reply { xid, zxid, answer: answer(applied), children }));
+        if let Some(behind) = self.behind.remove(&connection) {
+            self.told.push((connection, look(view.tree, view.watches.reborrow(), connection, &behind)));
+        }
     }
-    fn event(&mut self, _: &[Watcher], _: Zxid, _: EventType, _: &str, _: &AclList) {}
+    fn event(&mut self, watchers: &[Watcher], zxid: Zxid, event: EventType, path: &str, _: &AclList) {
+        for &slot in watchers {
+            self.told.push((ConnectionId { slot, generation: 0 }, Told::Event { zxid, event, path: path.to_owned() }));
+        }
+    }
     fn written(&mut self, _: &str, _: usize) {}
     fn session_opened(&mut self, connection: ConnectionId, session: Arc<SessionCell>) {
         self.told.push((connection, Told::Opened(session)));
@@ -100,7 +160,7 @@ impl Effects for Turn {
 }
 
 /// The znodes below the root.
-pub fn names(tree: &paddock::tree::data_tree::DataTree) -> Vec<String> {
+pub fn names(tree: &DataTree) -> Vec<String> {
     tree.find("/").map(|root| tree.child_names(root).map(str::to_owned).collect()).unwrap_or_default()
 }
 
@@ -110,7 +170,8 @@ pub struct Node {
     pub run: u64,
     pub disk: Disk,
     pub serving: Option<ServerState>,
-    pub connections: BTreeSet<ConnectionId>,
+    connections: BTreeSet<ConnectionId>,
+    behind: BTreeMap<ConnectionId, Behind>,
     port_is_open: bool,
     wake_at: Option<i64>,
     received: Option<(Zxid, History)>,
@@ -289,8 +350,7 @@ impl World {
         let own = &mut self.nodes[node];
         own.disk.crash();
         (own.run, own.serving) = (own.run + 1, None);
-        let connections = std::mem::take(&mut own.connections);
-        connections.into_iter().for_each(|connection| self.tell(connection, Told::Closed));
+        self.close_all(node);
         self.last_mail.retain(|&(from, _), _| from != node);
         for end in self.ends_of(node) {
             self.break_link(end);
@@ -321,12 +381,51 @@ impl World {
         cut.into_iter().for_each(|(from, to)| self.reach(from, to));
     }
 
+    // Connections of clients.
+
+    pub fn connect_client(&mut self, node: usize, connection: ConnectionId) {
+        self.nodes[node].connections.insert(connection);
+    }
+
+    /// A connection ends, and its watches with it. False when it had ended before.
+    pub fn end(&mut self, node: usize, connection: ConnectionId) -> bool {
+        let own = &mut self.nodes[node];
+        own.behind.remove(&connection);
+        own.shared.watches.lock().remove_watcher(connection.slot);
+        own.connections.remove(&connection)
+    }
+
+    fn close_all(&mut self, node: usize) {
+        for connection in self.nodes[node].connections.clone() {
+            self.end(node, connection);
+            self.tell(connection, Told::Closed);
+        }
+    }
+
+    /// A read: it is answered at once, or right after the write that its client waits for.
+    pub fn read(&mut self, node: usize, (connection, session): (ConnectionId, SessionId), (xid, read): (i32, Read), waits: bool) {
+        let own = &mut self.nodes[node];
+        if !own.connections.contains(&connection) {
+            return;
+        }
+        let behind = Behind { session, xid, read };
+        if waits {
+            own.behind.insert(connection, behind);
+            return;
+        }
+        let shared = Arc::clone(&own.shared);
+        let told = look(&shared.tree.read(), WatchAccess::Free(&shared.watches), connection, &behind);
+        self.tell(connection, told);
+    }
+
     // Turns.
 
     pub fn turn(&mut self, node: usize, inputs: Vec<Input>) {
-        let (now, mut turn) = (self.clock(), Turn::default());
+        let now = self.clock();
+        let mut turn = Turn { behind: std::mem::take(&mut self.nodes[node].behind), ..Turn::default() };
         let Some(replica) = &mut self.nodes[node].replica else { return };
         replica.handle(now, inputs, &mut turn);
+        self.nodes[node].behind = turn.behind;
         for output in turn.outputs {
             self.carry_out(node, output);
         }
@@ -439,8 +538,7 @@ impl World {
             RoleChange::Serving { state, .. } => self.nodes[node].serving = Some(state),
             RoleChange::Looking { .. } | RoleChange::Stopped => {
                 self.nodes[node].serving = None;
-                let connections = std::mem::take(&mut self.nodes[node].connections);
-                connections.into_iter().for_each(|connection| self.tell(connection, Told::Closed));
+                self.close_all(node);
             }
             RoleChange::Elected { .. } | RoleChange::Discovered { .. } => {}
         }
@@ -533,6 +631,7 @@ impl Node {
             disk,
             serving: None,
             connections: BTreeSet::new(),
+            behind: BTreeMap::new(),
             port_is_open: false,
             wake_at: None,
             received: None,
