@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use paddock::config::{from_arguments, load};
+use paddock::config::{Members, from_arguments, load, with_dynamic_file};
 
 /// What stands before the first byte 0xff is the value of `SERVER_JVMFLAGS`, the rest the file. Without one it is all file.
 pub fn run(data: &[u8]) {
@@ -22,8 +22,27 @@ pub fn run(data: &[u8]) {
         }
         Err(error) => assert!(!error.to_string().is_empty()),
     }
+    configuration(text);
     let words: Vec<String> = String::from_utf8_lossy(text).split_whitespace().take(5).map(str::to_owned).collect();
     let _ = from_arguments(&words, &environment);
+}
+
+/// The same bytes as another server's list of members, and as a file that loses its own.
+fn configuration(text: &[u8]) {
+    match Members::parse(text) {
+        Ok((members, version)) => {
+            let told = members.text(version);
+            // A backslash in a name escapes what follows it.
+            let again = Members::parse(told.as_bytes()).ok().filter(|_| !told.contains('\\'));
+            assert!(
+                again.is_none_or(|(again, read)| (again.servers, read) == (members.servers, version)),
+                "{told:?} is read as another list"
+            );
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+    let rewritten = with_dynamic_file(text, "/c/zoo.cfg.dynamic.1", true);
+    assert_eq!(with_dynamic_file(&rewritten, "/c/zoo.cfg.dynamic.1", true), rewritten, "once more changes nothing");
 }
 
 /// A file that is gone when the run is over.

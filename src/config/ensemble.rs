@@ -1,5 +1,6 @@
 //! What only a member of an ensemble has: its id from the file `myid`, the dynamic file, and the text of the configuration.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
@@ -86,10 +87,11 @@ impl Members {
     /// When a line does not follow the grammar, or the whole contradicts itself.
     pub fn parse(text: &[u8]) -> Result<(Self, i64), MembersTextError> {
         let (mut members, mut version) = (Self::default(), 0);
-        for entry in properties::parse(text).map_err(|bad| MembersTextError::BadEscape { line: bad.line })? {
+        for entry in properties::parse(&escaped(text)).map_err(|bad| MembersTextError::BadEscape { line: bad.line })? {
             let (key, value) = (entry.key.trim(), entry.value.trim());
             if key == "version" {
-                version = i64::from_str_radix(value, 16).map_err(|_| MembersTextError::BadVersion { found: value.to_owned() })?;
+                let number = i64::from_str_radix(value, 16).ok().filter(|number| *number >= 0);
+                version = number.ok_or_else(|| MembersTextError::BadVersion { found: value.to_owned() })?;
             } else if Self::owns(key) {
                 members.add(key, value, true).map_err(|error| MembersTextError::Member { key: key.to_owned(), error })?;
             } else {
@@ -122,6 +124,15 @@ impl Members {
     }
 }
 
+/// Servers tell each other UTF-8, where a file of properties has ISO-8859-1 and escapes.
+fn escaped(text: &[u8]) -> Cow<'_, [u8]> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let escape = |unit: u16| if unit < 128 { char::from(unit as u8).to_string() } else { format!("\\u{unit:04x}") };
+    Cow::Owned(String::from_utf8_lossy(text).encode_utf16().map(escape).collect::<String>().into_bytes())
+}
+
 fn member_text(member: &Member) -> String {
     let address = |address: &super::members::MemberAddress| {
         let host = if address.host.contains(':') { format!("[{}]", address.host) } else { address.host.clone() };
@@ -147,6 +158,17 @@ mod tests {
         let expected = "server.1=[::1]:1:2|a:5:6:participant;0.0.0.0:2181\nserver.2=b:3:4:observer\n\
                         server.3=c:1:2:participant;h:2182\nversion=1f";
         assert_eq!(members.text(31), expected);
+    }
+
+    #[test]
+    fn a_text_is_read_back() {
+        let text = "server.1=höst:1:2:participant;0.0.0.0:2181\nserver.2=[::1]:3:4:observer\nversion=1f";
+        let (members, version) = Members::parse(text.as_bytes()).expect("well formed");
+        assert_eq!((members.text(version).as_str(), members.servers[&ServerId(1)].addresses[0].host.as_str()), (text, "höst"));
+        for (bad, key) in [("version=-1", "version"), ("version=x", "version"), ("dataDir=/d", "dataDir"), ("server.1=a:1:1", "server.1")] {
+            let error = Members::parse(bad.as_bytes()).expect_err(bad);
+            assert!(error.to_string().contains(key), "{error}");
+        }
     }
 
     #[test]

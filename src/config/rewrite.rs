@@ -26,6 +26,10 @@ pub fn with_dynamic_file(text: &[u8], dynamic_file: &str, erases_client_port: bo
     if kept.last().is_some_and(|&last| last != b'\n') {
         kept.push(b'\n');
     }
+    if goes_on && !is_dropped {
+        // The last line wants to go on in one that is not its own.
+        kept.push(b'\n');
+    }
     kept.extend_from_slice(format!("dynamicConfigFile={dynamic_file}\n").as_bytes());
     kept
 }
@@ -64,5 +68,6 @@ mod tests {
     fn a_line_that_goes_on_goes_as_a_whole() {
         let text = "server.1=a:1:\\\n  2\ndataDir=\\\nserver.9\n# no \\\nserver.2=b:1:2\n";
         assert_eq!(rewritten(text, false), "dataDir=\\\nserver.9\n# no \\\ndynamicConfigFile=/c/zoo.cfg.dynamic.100000000\n");
+        assert_eq!(rewritten("a=b\\", false), "a=b\\\n\ndynamicConfigFile=/c/zoo.cfg.dynamic.100000000\n");
     }
 }
