@@ -32,10 +32,10 @@ class EnsembleRound(Round):
 
     @property
     def check_flags(self):
-        # A Java server that was stopped answers what waited in its sockets before it learns that the others went on.
-        slept = "java" in self.server.kinds and any(kind.startswith("stop") for kind in self.faults.counts)
-        java = ",".join(server.address for server in self.server.servers.values() if server.kind == "java")
-        return "-ensemble", f"{BOUND_SECONDS + (STOP_MOST * TIMEOUT_SECONDS if slept else 0):.1f}s", "-java", java
+        java = {sid: server.address for sid, server in self.server.servers.items() if server.kind == "java"}
+        slept = [java[sid] for sid in self.faults.stopped if sid in java]
+        return ("-ensemble", f"{BOUND_SECONDS}s", "-java", ",".join(java.values()), "-slept", ",".join(slept),
+                "-asleep", f"{STOP_MOST * TIMEOUT_SECONDS:.1f}s")
 
     def begin(self):
         super().begin()

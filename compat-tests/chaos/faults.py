@@ -30,7 +30,7 @@ class Trouble:
 
     def __init__(self, mesh, random, timeout):
         self.mesh, self.random, self.timeout = mesh, random, timeout
-        self.counts = collections.Counter()
+        self.counts, self.stopped = collections.Counter(), set()
         self.kinds = [(8, self.kill), (6, self.stop_process), (2, self.terminate), (3, self.isolate), (2, self.split), (3, self.one_way),
                       (2, self.slow), (1, self.wipe)]
         # These befall the leader first, however short the time is.
@@ -99,6 +99,7 @@ class Trouble:
 
     def stop_process(self, sid, role):
         self.counts[f"stop of a {role}"] += 1
+        self.stopped.add(sid)
         pid = self.mesh.servers[sid].pid
         os.kill(pid, signal.SIGSTOP)
 

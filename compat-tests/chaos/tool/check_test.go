@@ -357,7 +357,7 @@ func judge(t *testing.T, verdicts []verdict, bound time.Duration) {
 	for _, expected := range verdicts {
 		s := begun()
 		expected.tell(s)
-		told, _ := examine(s.records, t.TempDir(), bound, "java:1")
+		told, _ := examine(s.records, t.TempDir(), bound, javas{[]string{"java:1", "java:2"}, []string{"java:2"}, 3e9})
 		found, text := []string{}, ""
 		for _, violation := range told.violations {
 			found, text = append(found, violation.Rule), text+"\n"+violation.Rule+": "+violation.Text
@@ -388,7 +388,7 @@ func TestHistoryFileAndPicture(t *testing.T) {
 	if err != nil || len(records) != len(s.records) {
 		t.Fatalf("%d records of %d, error %v", len(records), len(s.records), err)
 	}
-	_, sum := examine(records, folder, 0)
+	_, sum := examine(records, folder, 0, javas{})
 	if sum.Violations != 1 || sum.Acknowledged != 4 || sum.Operations != 5 {
 		t.Errorf("summary %+v", sum)
 	}

@@ -198,7 +198,7 @@ func endOf(s *story, ended *session) porcupine.Operation {
 		}
 	}
 	for _, tried := range ended.attempts {
-		if tried.refused {
+		if s.tells(tried) {
 			end.Return = min(end.Return, tried.at)
 		}
 	}

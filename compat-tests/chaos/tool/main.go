@@ -2,7 +2,7 @@
 //
 //	chaos load  -servers HOST:PORT,… -history FILE …   clients of go-zookeeper, and gates of the tap for others
 //	chaos check -out FOLDER FILE                       one line per violation, then a summary as JSON; -ensemble BOUND
-//	                                                   for the history of several servers, -java those whose syncs may be behind
+//	                                                   for the history of several servers, -java those whose syncs may be behind, -slept which were stopped
 //	chaos soak  -servers HOST:PORT,… …                 many sessions with churn; no history
 package main
 
@@ -45,10 +45,10 @@ type summary struct {
 
 // examine runs all checks over a history. `bound` is 0 for a single server; of an ensemble it is for how long a server may go on
 // with its clients after the others have left it behind.
-func examine(records []Record, folder string, bound time.Duration, java ...string) (*story, summary) {
+func examine(records []Record, folder string, bound time.Duration, java javas) (*story, summary) {
 	began := time.Now()
 	s := tell(records)
-	s.bound, s.java = bound.Nanoseconds(), java
+	s.bound, s.javas = bound.Nanoseconds(), java
 	checkZxids(s)
 	checkSessions(s)
 	checkSequences(s)
@@ -74,6 +74,8 @@ func check(arguments []string) {
 	folder := flags.String("out", ".", "folder for the pictures of what has no order")
 	bound := flags.Duration("ensemble", 0, "the history is that of several servers, and this is how long one may serve while it is cut off")
 	java := flags.String("java", "", "addresses of Java servers, separated by commas: their syncs may be behind")
+	slept := flags.String("slept", "", "those of them that were stopped and woke: they refuse sessions that live")
+	asleep := flags.Duration("asleep", 0, "and for how long at most: what waited for them is read from the past")
 	most := flags.Int("most", 20, "violations to print")
 	flags.Parse(arguments)
 	if flags.NArg() != 1 {
@@ -83,7 +85,7 @@ func check(arguments []string) {
 	if err != nil {
 		fatal("%v", err)
 	}
-	s, sum := examine(records, *folder, *bound, strings.FieldsFunc(*java, func(r rune) bool { return r == ',' })...)
+	s, sum := examine(records, *folder, *bound, javas{list(*java), list(*slept), asleep.Nanoseconds()})
 	for _, found := range s.violations[:min(*most, len(s.violations))] {
 		fmt.Printf("violation %s: %s\n", found.Rule, found.Text)
 	}
@@ -94,9 +96,13 @@ func check(arguments []string) {
 	}
 }
 
-func splitServers(list string) []string {
-	servers := strings.Split(list, ",")
-	if list == "" {
+func list(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
+}
+
+func splitServers(line string) []string {
+	servers := strings.Split(line, ",")
+	if line == "" {
 		fatal("-servers expected")
 	}
 	return servers

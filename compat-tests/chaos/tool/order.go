@@ -85,6 +85,9 @@ func checkAttempts(s *story, known *session) {
 			}
 			continue
 		}
+		if !s.tells(tried) {
+			continue
+		}
 		if expires := expiresAfter(s, known, tried.at); dead == "" && !closeTried(s, known, tried.at) && tried.at < expires {
 			s.violate("session-lost", "session 0x%x was refused at %.6f s on link %d, it may not expire before %.6f s",
 				known.id, seconds(tried.at), tried.link.number, seconds(expires))

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -132,6 +133,16 @@ type session struct {
 	closes         []*operation
 }
 
+// javas are the Java servers of an ensemble, which promise less than ours.
+type javas struct {
+	// Servers whose syncs promise nothing: a Java leader answers its own clients before it has applied what a follower has.
+	java []string
+	// Java servers that were stopped, and for how long at most. One that wakes answers reads that waited in its sockets, and a leader
+	// refuses sessions that the others go on with.
+	slept  []string
+	asleep int64 // nanoseconds
+}
+
 // story is a history, taken apart.
 type story struct {
 	operations []*operation
@@ -143,8 +154,12 @@ type story struct {
 	restarts   []int64 // times of the notes
 	violations []Violation
 	bound      int64 // nanoseconds; 0: one server
-	// Servers whose syncs promise nothing: a Java leader answers its own clients before it has applied what a follower has.
-	java []string
+	javas
+}
+
+// tells is whether a refusal says something about the session.
+func (s *story) tells(tried attempt) bool {
+	return tried.refused && !slices.Contains(s.slept, tried.link.server)
 }
 
 // ensemble tells whether the history is that of several servers: reads may be behind then.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"sort"
 
 	"github.com/anishathalye/porcupine"
@@ -120,7 +121,11 @@ func checkStaleness(s *story) int64 {
 		}
 		age := asked.call - c.answered[i].at
 		stalest = max(stalest, age)
-		if age > s.bound {
+		bound := s.bound
+		if slices.Contains(s.slept, asked.link.server) {
+			bound += s.asleep
+		}
+		if age > bound {
 			s.violate("stale", "zxid 0x%x was answered %.3f s before the request was sent: %v", c.answered[i].zxid, seconds(age), asked)
 		}
 	}
