@@ -13,6 +13,7 @@ use paddock::replica::{Input, LocalSessions, Request};
 use paddock::session::SessionCell;
 use paddock::tree::acl::Identity;
 
+use crate::members;
 use crate::promises::{Promises, Written};
 use crate::requests::{self, Part, Read};
 use crate::watches::Watches;
@@ -127,7 +128,11 @@ impl Clients {
             }
             _ => {
                 self.next_name += 1;
-                let parts = requests::write(&mut world.random, self.next_name);
+                let parts = if world.changes && world.random.chance(5) {
+                    vec![members::change(world.nodes.len(), &mut world.random)]
+                } else {
+                    requests::write(&mut world.random, self.next_name)
+                };
                 let (op, body) = requests::encode(&parts);
                 (op, body, Asked::Write { parts, since: self.newest })
             }

@@ -1,9 +1,11 @@
 //! Ensembles of complete replicas, with clients, under crashes and cuts, from a seed.
 //!
-//! `REPLICA_SEEDS=5000 cargo test --release --test replicas` runs so many fresh seeds; a failed one prints how to replay it.
+//! `REPLICA_SEEDS=5000 cargo test --release --test replicas` runs so many seeds, with fixed members and with
+//! changing ones; a failed one prints how to replay it.
 
 mod clients;
 mod disk;
+mod members;
 mod model;
 mod promises;
 #[path = "../sim/random.rs"]
@@ -54,9 +56,9 @@ fn run_to(world: &mut World, clients: &mut Clients, until: i64, (has_faults, has
     }
 }
 
-/// One run; gives how many creations were acknowledged, and how many watches fired.
-fn run(seed: u64, trace: bool) -> (usize, usize) {
-    let mut world = World::new(seed, trace);
+/// One run; gives how many creations were acknowledged, how many watches fired, and how often other members were agreed on.
+fn run(seed: u64, changes: bool, trace: bool) -> [usize; 3] {
+    let mut world = World::new(seed, changes, trace);
     let mut clients = Clients::new(Random::new(seed).between(2, 6) as usize);
     world.at(500, Event::Workload);
     world.at(1000, Event::Fault);
@@ -71,7 +73,7 @@ fn run(seed: u64, trace: bool) -> (usize, usize) {
     let fired = promises.fired.len();
     let model = promises.check(world.nodes[0].disk.history());
     world.nodes.iter().for_each(|node| model.compare(&node.shared.tree.read()));
-    (acknowledged.len(), fired)
+    [acknowledged.len(), fired, model.member_changes]
 }
 
 fn check(world: &World, acknowledged: &BTreeSet<String>) {
@@ -95,24 +97,36 @@ fn environment(name: &str) -> Option<u64> {
 
 #[test]
 fn clients_may_believe_what_they_are_told() {
+    believe(false);
+}
+
+#[test]
+fn clients_may_believe_it_while_members_change() {
+    believe(true);
+}
+
+fn believe(changes: bool) {
     if let Some(seed) = environment("REPLICA_SEED") {
-        println!("seed {seed}: {:?} acknowledged and fired", run(seed, environment("REPLICA_TRACE").is_some()));
+        println!("seed {seed}: {:?}", run(seed, changes, environment("REPLICA_TRACE").is_some()));
         return;
     }
     let count = environment("REPLICA_SEEDS").unwrap_or(FIXED_SEEDS);
-    let (mut acknowledged, mut fired, mut failed) = (0, 0, Vec::new());
+    let (mut totals, mut failed) = ([0; 3], Vec::new());
     for seed in 0..count {
-        match catch_unwind(AssertUnwindSafe(|| run(seed, false))) {
-            Ok((writes, watches)) => (acknowledged, fired) = (acknowledged + writes, fired + watches),
+        match catch_unwind(AssertUnwindSafe(|| run(seed, changes, false))) {
+            Ok(counts) => totals.iter_mut().zip(counts).for_each(|(total, count)| *total += count),
             Err(_) => {
                 println!(
-                    "seed {seed} failed; replay it with: REPLICA_SEED={seed} REPLICA_TRACE=1 cargo test --test replicas -- --nocapture"
+                    "seed {seed} failed; replay it with: REPLICA_SEED={seed} REPLICA_TRACE=1 cargo test --test replicas {} -- --nocapture",
+                    if changes { "while_members" } else { "what_they" }
                 );
                 failed.push(seed);
             }
         }
     }
-    println!("{count} seeds, {acknowledged} acknowledged writes, {fired} watches that fired");
+    let [acknowledged, fired, changed] = totals;
+    println!("{count} seeds, {acknowledged} acknowledged writes, {fired} watches that fired, {changed} changes of members");
     assert!(failed.is_empty(), "seeds that broke a promise: {failed:?}");
     assert!(acknowledged > 0 && fired > 0, "something was written, and heard of");
+    assert_eq!(changed > 0, changes, "members change where they may");
 }

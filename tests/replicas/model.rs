@@ -8,6 +8,8 @@ use paddock::proto::txn::{Body, Txn};
 use paddock::tree::data_tree::DataTree;
 use paddock::tree::watch::EventType;
 
+use crate::requests::CONFIG;
+
 /// Stands in the names of sequential znodes in front of their number, and in no other name.
 pub const SEQUENTIAL: char = 'q';
 
@@ -37,6 +39,10 @@ pub struct Model {
     pub created: BTreeSet<String>,
     ended: BTreeSet<i64>,
     change_count: usize,
+    /// What is committed of the members; empty as long as nobody has asked for others.
+    members: Vec<u8>,
+    /// How often others were agreed on.
+    pub member_changes: usize,
 }
 
 pub fn parent_of(path: &str) -> &str {
@@ -62,7 +68,15 @@ fn parts(txn: Txn<'_>) -> Vec<Body<'_>> {
 impl Model {
     pub fn new() -> Self {
         let znodes = [("/".to_owned(), Znode::default())].into();
-        Self { znodes, changes: BTreeMap::new(), created: BTreeSet::new(), ended: BTreeSet::new(), change_count: 0 }
+        Self {
+            znodes,
+            changes: BTreeMap::new(),
+            created: BTreeSet::new(),
+            ended: BTreeSet::new(),
+            change_count: 0,
+            members: Vec::new(),
+            member_changes: 0,
+        }
     }
 
     pub fn apply(&mut self, zxid: Zxid, payload: &[u8]) -> Done {
@@ -80,6 +94,12 @@ impl Model {
                 Body::Delete(delete) => self.delete(zxid, &delete.path.expect("a path")),
                 Body::SetData(set) => {
                     let path = set.path.expect("a path");
+                    if path == CONFIG {
+                        // Its version does not count, and nobody here watches it.
+                        self.members = set.data.unwrap_or_default().into_owned();
+                        (self.change_count, self.member_changes) = (self.change_count + 1, self.member_changes + 1);
+                        continue;
+                    }
                     let znode = self.znodes.get_mut(&*path).unwrap_or_else(|| panic!("{zxid} sets {path}, which is not there"));
                     (znode.version, znode.data) = (znode.version + 1, set.data.unwrap_or_default().into_owned());
                     assert_eq!(set.version, znode.version, "versions count up one by one: {path} at {zxid}");
@@ -135,6 +155,10 @@ impl Model {
 
     /// A server shows exactly this.
     pub fn compare(&self, tree: &DataTree) {
+        if !self.members.is_empty() {
+            let shown = tree.find(CONFIG).and_then(|id| tree.data(id)).unwrap_or_default();
+            assert_eq!(String::from_utf8_lossy(shown), String::from_utf8_lossy(&self.members), "the members that were agreed on last");
+        }
         for (path, znode) in &self.znodes {
             let id = tree.find(path).unwrap_or_else(|| panic!("{path} is missing"));
             let stat = tree.stat(id);

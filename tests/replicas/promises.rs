@@ -59,6 +59,11 @@ fn is_justified(model: &Model, part: &Part, error: ErrorCode) -> bool {
         (Part::Create { flags, .. }, ErrorCode::NODE_EXISTS) => znode.is_some() && !is_sequential(*flags),
         (Part::Create { .. }, ErrorCode::NO_CHILDREN_FOR_EPHEMERALS) => parent.is_some_and(|parent| parent.owner != 0),
         (Part::Create { flags, .. }, ErrorCode::EPHEMERAL_ON_LOCAL_SESSION) => crate::requests::is_ephemeral(*flags),
+        (Part::Reconfig { .. }, error) => {
+            // Whether that is so only the leader of the moment knows.
+            let passing = [ErrorCode::RECONFIG_IN_PROGRESS, ErrorCode::NEW_CONFIG_NO_QUORUM, ErrorCode::SESSION_EXPIRED];
+            passing.contains(&error)
+        }
         (_, ErrorCode::NO_NODE) => znode.is_none(),
         (Part::Delete { .. }, ErrorCode::NOT_EMPTY) => znode.is_some_and(|znode| !znode.children.is_empty()),
         (Part::Check { version, .. }, ErrorCode::BAD_VERSION) => znode.is_some_and(|znode| *version != -1 && *version != znode.version),

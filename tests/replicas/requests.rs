@@ -12,15 +12,32 @@ use crate::random::Random;
 
 /// Znodes that all clients create, change, delete and watch.
 const SHARED: [&str; 4] = ["/w0", "/w1", "/w2", "/w3"];
+/// Shows the members of the ensemble.
+pub const CONFIG: &str = "/zookeeper/config";
 /// Length, xid, zxid and error code of a reply.
 const HEADER_BYTES: usize = 20;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {
-    Create { path: String, flags: i32 },
-    Delete { path: String },
-    Set { path: String, data: Vec<u8> },
-    Check { path: String, version: i32 },
+    Create {
+        path: String,
+        flags: i32,
+    },
+    Delete {
+        path: String,
+    },
+    Set {
+        path: String,
+        data: Vec<u8>,
+    },
+    Check {
+        path: String,
+        version: i32,
+    },
+    /// Other members of the ensemble; never in a multi.
+    Reconfig {
+        members: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +76,7 @@ impl Part {
     pub fn path(&self) -> &str {
         match self {
             Self::Create { path, .. } | Self::Delete { path } | Self::Set { path, .. } | Self::Check { path, .. } => path,
+            Self::Reconfig { .. } => CONFIG,
         }
     }
 
@@ -76,6 +94,11 @@ impl Part {
                 (OpCode::SET_DATA, requests::SetDataRequest { path, data, version: -1 }.to_vec())
             }
             Self::Check { version, .. } => (OpCode::CHECK, requests::CheckVersionRequest { path, version: *version }.to_vec()),
+            Self::Reconfig { members } => {
+                let new_members = Some(members.as_str().into());
+                let body = requests::ReconfigRequest { joining_servers: None, leaving_servers: None, new_members, cur_config_id: -1 };
+                (OpCode::RECONFIG, body.to_vec())
+            }
         }
     }
 }

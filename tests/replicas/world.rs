@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use paddock::ids::{ConnectionId, ServerId, SessionId, Zxid};
 use paddock::proto::error_code::ErrorCode;
-use paddock::replica::{Effects, Input, LocalSessions, Now, Replica, ReplicaSettings, Shared, View};
+use paddock::replica::{Effects, Input, LocalSessions, Now, READER, Replica, ReplicaSettings, Shared, View};
 use paddock::request::prepare::WriteRules;
 use paddock::request::read::ReadContext;
 use paddock::session::SessionCell;
@@ -14,12 +14,10 @@ use paddock::tree::acl::AclList;
 use paddock::tree::apply::Applied;
 use paddock::tree::data_tree::DataTree;
 use paddock::tree::watch::{EventType, WatchAccess, Watcher};
-use paddock::zab::{
-    self, Configuration, HistoryLimits, LinkId, Membership, Notification, Output, Packet, QuorumVerifier, RoleChange, ServerState,
-    Settings, Timing,
-};
+use paddock::zab::{self, HistoryLimits, LinkId, Membership, Notification, Output, Packet, RoleChange, ServerState, Settings, Timing};
 
 use crate::disk::{Disk, History, Write};
+use crate::members;
 use crate::random::Random;
 use crate::requests::Read;
 
@@ -198,6 +196,7 @@ pub struct World {
     next_link: u64,
     last_mail: BTreeMap<(usize, usize), Notification>,
     membership: Membership,
+    pub changes: bool,
     limits: HistoryLimits,
     pub local_sessions: LocalSessions,
     latency_max_ms: i64,
@@ -207,15 +206,12 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64, trace: bool) -> Self {
+    /// With `changes` clients may ask for other members.
+    pub fn new(seed: u64, changes: bool, trace: bool) -> Self {
         let mut random = Random::new(seed);
         let (voters, observers) = (random.pick(&[3, 3, 5]).expect("there are some"), random.between(0, 1));
         let ids: Vec<ServerId> = (1..=voters + observers).map(ServerId).collect();
-        let membership = Membership::new(Configuration {
-            text: Bytes::from_static(b"version=0"),
-            observers: ids[voters as usize..].iter().copied().collect(),
-            ..Configuration::of(0, QuorumVerifier::majority(ids[..voters as usize].iter().copied()))
-        });
+        let membership = Membership::new(members::first(voters as usize, ids.len()));
         let delivered_count_max = [0, 2, 500][random.between(0, 2) as usize];
         let limits = HistoryLimits { delivered_count_max, delivered_bytes_max: 1 << 20 };
         let (latency_max_ms, disk_max_ms) = (random.between(0, 8), random.between(0, 8));
@@ -231,6 +227,7 @@ impl World {
             next_link: LEADER_LINKS,
             last_mail: BTreeMap::new(),
             membership,
+            changes,
             limits,
             local_sessions: [LocalSessions::Off, LocalSessions::Kept, LocalSessions::Upgraded][(seed % 3) as usize],
             latency_max_ms,
@@ -300,7 +297,8 @@ impl World {
         let recovered = disk.recovered(self.random.between(0, 9) as usize);
         let run = self.nodes[node].run + 1;
         let shared = Arc::new(Shared::new(tree, 1));
-        let rules = WriteRules { close_session_txn: true, ..WriteRules::default() };
+        let reconfig_enabled = self.changes;
+        let rules = WriteRules { close_session_txn: true, reconfig_enabled, skip_acl: true, voters_min: 2, ..WriteRules::default() };
         let settings = ReplicaSettings {
             server_id: id.0 as u8,
             tick_time_ms: TICK_MS,
@@ -313,7 +311,7 @@ impl World {
         let ensemble = Settings {
             server_id: id,
             membership: self.membership.clone(),
-            reader: None,
+            reader: self.changes.then_some(READER),
             is_standalone: false,
             timing: Timing { notification_max_ms: 1000, ..Timing::new(TICK_MS, 20, 10) },
             history: self.limits,
