@@ -9,7 +9,7 @@ import zkwire
 from faults import STOP_MOST, Trouble
 from members import digests, sync
 from mesh import Mesh
-from rounds import HERE, PROPERTIES, SETTINGS, TIMEOUT_SECONDS, Round, popen
+from rounds import HERE, PROPERTIES, SETTINGS, TIMEOUT_SECONDS, Broken, Round, popen
 from waking import wakes
 
 # One that was cut off may serve for syncLimit ticks (2 s); the rest is for a machine that has much to do.
@@ -102,7 +102,11 @@ class Campaign:
         finally:
             self.faults += one.faults.counts
             one.abandon()
-        found = one.check()
+        try:
+            found = one.check()
+        except Broken as broken:
+            self.sums["violations"] += broken.violations
+            raise
         tree = one.same_trees()
         self.mesh.purge()
         self.rounds += 1

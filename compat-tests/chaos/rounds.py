@@ -34,6 +34,10 @@ def programs():
 class Broken(Exception):
     """A history that a correct server cannot have, or a client that did not end as it should."""
 
+    def __init__(self, text, violations=0):
+        super().__init__(text)
+        self.violations = violations
+
 
 class Round:
     """The clients of one round, busy on `families` groups of znodes. `watcher` runs the Java client's shell for persistent watches, where there is Java."""
@@ -142,7 +146,9 @@ class Round:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=CHECK_SECONDS)
         lines = done.stdout.splitlines()
         if done.returncode != 0:
-            raise Broken("\n".join([*lines, f"seed {self.seed}, history {self.history}; to check it again: {' '.join(command)}"]))
+            again = f"seed {self.seed}, history {self.history}; to check it again: {' '.join(command)}"
+            violations = sum(line.startswith("violation ") for line in lines)
+            raise Broken("\n".join([*lines, again]), violations)
         return json.loads(lines[-1])
 
     def tree(self):
