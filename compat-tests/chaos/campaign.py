@@ -81,11 +81,11 @@ class EnsembleRound(Round):
 class Campaign:
     """All rounds over one ensemble."""
 
-    def __init__(self, kinds, programs, work, seed, disk=False):
+    def __init__(self, kinds, programs, work, seed, disk=False, wired=True):
         """`kinds` says what each server is, java or paddock."""
         self.programs, self.work, self.count, self.seed = programs, work, len(kinds), seed
         self.sums, self.faults, self.stalest, self.rounds = collections.Counter(), collections.Counter(), 0.0, 0
-        self.mesh = Mesh(kinds, work / "-".join(kinds), {**SETTINGS, **TYPES}, DISK if disk else None)
+        self.mesh = Mesh(kinds, work / "-".join(kinds), {**SETTINGS, **TYPES}, DISK if disk else None, wired)
 
     def start(self):
         self.mesh.start()

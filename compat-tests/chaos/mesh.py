@@ -29,10 +29,13 @@ class Wire:
 
 
 class Mesh(Ensemble):
-    """Servers of these kinds; each knows the others by addresses of its own. `disk` bytes of a file system for the first one, if given."""
+    """Servers of these kinds; each knows the others by addresses of its own. `disk` bytes of a file system for the first one, if given.
 
-    def __init__(self, kinds, folder, settings, disk=None):
-        self.kinds, self.wires = kinds, {}
+    Without `wired` they reach each other at once: a wire takes a connection before it knows whether anybody listens behind it.
+    """
+
+    def __init__(self, kinds, folder, settings, disk=None, wired=True):
+        self.kinds, self.wired, self.wires = kinds, wired, {}
         super().__init__(kinds, folder, settings=settings)
         self.mounted = None
         if disk is not None:
@@ -44,6 +47,8 @@ class Mesh(Ensemble):
 
     def lines(self, sid):
         """A server listens on its own ports and reaches the others through the wires."""
+        if not self.wired:
+            return super().lines(sid)
         if not self.wires:
             self.wires = {other: [Wire(port) for port in ports] for other, ports in self.ports.items()}
         lines = super().lines(sid)
