@@ -708,14 +708,17 @@ impl World {
         self.execute(node, outputs);
     }
 
-    /// Whether everybody serves the same epoch, and has everything.
+    /// Whether everybody serves the same epoch, has everything, and goes by the same configuration.
     pub fn is_at_rest(&self) -> bool {
         let epoch = self.nodes[0].serving.map(|(_, epoch)| epoch);
+        let goes_by = |node: &Node| node.zab.as_ref().map(|zab| (zab.membership().committed().version, zab.membership().is_changing()));
+        let current = (goes_by(&self.nodes[0]).map_or(0, |(version, _)| version), false);
         let is_leading = |node: &Node| node.serving.is_some_and(|(state, _)| state == ServerState::Leading);
         let agrees = |node: &Node| {
             let is_quiet = node.zab.as_ref().is_some_and(|zab| zab.outstanding_count() == 0);
             node.serving.is_some_and(|(_, serving)| Some(serving) == epoch)
                 && is_quiet
+                && goes_by(node) == Some(current)
                 && node.state.len() == self.checkers.committed().len()
         };
         self.nodes.iter().all(agrees) && self.nodes.iter().any(is_leading)
@@ -725,7 +728,9 @@ impl World {
     pub fn describe(&self) -> String {
         let node = |node: &Node| {
             let (logged, delivered) = node.zab.as_ref().map(|zab| (zab.last_logged(), zab.last_delivered())).unwrap_or_default();
-            format!("server {} serves {:?}, {} txns, logged {logged}, delivered {delivered}", node.id, node.serving, node.state.len())
+            let version = node.zab.as_ref().map(|zab| (zab.membership().committed().version, zab.membership().is_changing()));
+            let (id, serving, count) = (node.id, node.serving, node.state.len());
+            format!("server {id} serves {serving:?}, {count} txns, logged {logged}, delivered {delivered}, goes by {version:x?}")
         };
         let nodes: Vec<String> = self.nodes.iter().map(node).collect();
         format!("{} committed\n{}", self.checkers.committed().len(), nodes.join("\n"))
