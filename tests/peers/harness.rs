@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -144,9 +144,13 @@ impl Drop for Server {
     }
 }
 
-/// A port that nobody has.
+/// A port that nobody has, each time another one. It lies below those that the system gives to connections that go out: one of them would
+/// take it before its server does.
 pub fn free_port() -> u16 {
-    StdListener::bind(("127.0.0.1", 0)).expect("a free port").local_addr().expect("bound").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(131) % 17_000;
+    let candidate = || 15_000 + ((first + NEXT.fetch_add(1, Relaxed)) % 17_000) as u16;
+    std::iter::repeat_with(candidate).find(|&port| StdListener::bind(("127.0.0.1", port)).is_ok()).expect("a free port")
 }
 
 /// Members with these ids, each with ports of its own.
