@@ -15,6 +15,8 @@ pub const LOG_PREFIX: &str = "log";
 pub const TEMPORARY_PREFIX: &str = "paddock-snapshot";
 /// Last part of the names of files that are being written.
 pub const TEMPORARY_SUFFIX: &str = ".tmp";
+/// First part of the name of a log that has no header yet.
+pub const TEMPORARY_LOG_PREFIX: &str = "paddock-log";
 /// First part of the name of a received snapshot that is taking the place of everything else.
 pub const INSTALL_PREFIX: &str = "paddock-install";
 /// First part of the name of an empty file: everything above the zxid in its name is being removed.
@@ -28,6 +30,12 @@ pub const LOCK_NAME: &str = "paddock.lock";
 #[must_use]
 pub fn log_name(zxid: Zxid) -> String {
     format!("{LOG_PREFIX}.{:x}", zxid.0)
+}
+
+/// The name of a log until it has its header.
+#[must_use]
+pub fn temporary_log_name(zxid: Zxid) -> String {
+    format!("{TEMPORARY_LOG_PREFIX}.{:x}{TEMPORARY_SUFFIX}", zxid.0)
 }
 
 /// `snapshot.<hex>`, with the suffix of the codec.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::error::{IoContext, StorageError};
 use super::fs::FileSystem;
 use super::log_reader::{End, LogFile, Next};
-use super::names::{SnapshotName, TEMPORARY_PREFIX, TEMPORARY_SUFFIX, list_logs, list_snapshots};
+use super::names::{SnapshotName, TEMPORARY_LOG_PREFIX, TEMPORARY_PREFIX, TEMPORARY_SUFFIX, list_logs, list_snapshots};
 use super::replacement;
 use super::replay::{replay, replay_to};
 use super::snapshot::{Sections, SnapshotVisitor, read_snapshot};
@@ -73,7 +73,9 @@ pub fn recover(fs: &Arc<dyn FileSystem>, options: &RecoveryOptions, target: &mut
     let fs = fs.as_ref();
     check_places(fs, options)?;
     replacement::complete(fs, options)?;
-    remove_left_overs(fs, &options.snap_dir)?;
+    for dir in [&options.snap_dir, &options.log_dir] {
+        remove_left_overs(fs, dir)?;
+    }
     sync_directories(fs, options)?;
     let snapshots = list_snapshots(fs, &options.snap_dir)?;
     let logs = list_logs(fs, &options.log_dir)?;
@@ -146,7 +148,8 @@ fn remove_left_overs(fs: &dyn FileSystem, dir: &Path) -> Result<(), StorageError
     let names = fs.list(dir).context("list", dir)?;
     let mut removed = false;
     for name in names.iter().filter(|name| name.ends_with(TEMPORARY_SUFFIX)) {
-        let ours = name.starts_with(TEMPORARY_PREFIX) || name.starts_with("snapshot.") || name == "acceptedEpoch.tmp";
+        let begins = [TEMPORARY_PREFIX, TEMPORARY_LOG_PREFIX, "snapshot."];
+        let ours = begins.iter().any(|begin| name.starts_with(begin)) || name == "acceptedEpoch.tmp";
         if ours {
             let path = dir.join(name);
             fs.remove(&path).context("remove", &path)?;

@@ -10,7 +10,7 @@ use super::error::{IoContext, StorageError};
 use super::fs::{File, FileSystem};
 use super::layout::{FILE_HEADER_BYTES, Mark, PAYLOAD_BYTES_MAX, log_header, put_record};
 use super::mark::MarkFile;
-use super::names::log_name;
+use super::names::{log_name, temporary_log_name};
 use crate::ids::Zxid;
 
 /// A file is grown when less than this is left (`FilePadding`), bytes.
@@ -136,14 +136,20 @@ impl TxnLog {
         Ok(())
     }
 
-    /// Makes a file, durable in name, and announced by the mark, before anything is in it.
+    /// Makes a file, durable in name, and announced by the mark, before anything is in it. It gets its name when it has its header: a Java
+    /// server does not start where a log is empty, as a kill could leave one.
     fn create(&mut self, first: Zxid) -> Result<Open, StorageError> {
         let path = self.dir.join(log_name(first));
         if self.fs.exists(&path).context("look for", &path)? && self.fs.len(&path).context("stat", &path)? > FILE_HEADER_BYTES as u64 {
             return Err(StorageError::LogExists { path });
         }
-        let mut file = self.fs.create(&path).context("create", &path)?;
-        file.write_all_at(&log_header(), 0).context("write", &path)?;
+        let temporary = self.dir.join(temporary_log_name(first));
+        let mut file = self.fs.create(&temporary).context("create", &temporary)?;
+        file.write_all_at(&log_header(), 0).context("write", &temporary)?;
+        if self.options.force_sync {
+            file.sync_data().context("sync", &temporary)?;
+        }
+        self.fs.rename(&temporary, &path).context("rename", &temporary)?;
         let open = Open { file, path, name: first, position: FILE_HEADER_BYTES as u64, allocated: 0 };
         if self.options.force_sync {
             let mut mark = match self.mark.take() {

@@ -1,5 +1,6 @@
 //! A random life of a server, and the check of what every power cut on its way would leave.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use paddock::ids::Zxid;
@@ -8,8 +9,11 @@ use paddock::storage::{FileSystem, StorageError};
 
 use super::history::{History, State};
 use super::random::Random;
-use super::server::{Server, Setup};
+use super::server::{DATA_DIR, Server, Setup};
 use crate::sim_fs::{Disk, Enumerated, Image, SimFileSystem, images};
+
+/// Bytes of the header of a log (disk-formats.md §3).
+const LOG_HEADER_BYTES: u64 = 16;
 
 /// What was done and found.
 #[derive(Clone, Copy, Default, Debug)]
@@ -230,6 +234,7 @@ impl Workload {
         self.counts.images += 1;
         let sim = SimFileSystem::from_image(image);
         let fs: Arc<dyn FileSystem> = Arc::new(sim.clone());
+        check_headers(fs.as_ref(), &[DATA_DIR, self.setup.log_dir])?;
         let (directories, start) = self.setup.recover(&fs).map_err(|error| format!("no recovery: {error}"))?;
         drop(directories);
         if start.digest_mismatches > 0 {
@@ -288,4 +293,15 @@ impl Workload {
 fn describe(image: &Image) -> String {
     let line = |(path, bytes): (&std::path::PathBuf, &Arc<Vec<u8>>)| format!("  {} {} bytes\n", path.display(), bytes.len());
     image.files.iter().map(line).collect()
+}
+
+/// A log has its header from the moment on at which it has its name: a Java server that takes this one's place does not start otherwise.
+fn check_headers(fs: &dyn FileSystem, places: &[&str]) -> Result<(), Violation> {
+    for dir in places.iter().map(|place| Path::new(place).join("version-2")) {
+        let logs = fs.list(&dir).unwrap_or_default().into_iter().filter(|name| name.starts_with("log."));
+        if let Some(log) = logs.map(|name| dir.join(name)).find(|log| fs.len(log).is_ok_and(|len| len < LOG_HEADER_BYTES)) {
+            return Err(format!("{} has no header", log.display()));
+        }
+    }
+    Ok(())
 }
