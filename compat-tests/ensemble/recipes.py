@@ -107,6 +107,14 @@ class Scenario:
             wait_for("a client that lost its connection", lambda client=client, count=count: KazooState.SUSPENDED in client.states[count:])
             wait_for("a client that comes back", lambda client=client: client.state == KazooState.CONNECTED)
 
+    def dies_amid(self, what, count, more):
+        """The leader dies amid work: more than so many things are counted before that, and again behind it. Then the work ends."""
+        wait_for(f"{what} before", lambda: count() > more)
+        self.middle()
+        before = count()
+        wait_for(f"{what} behind", lambda: count() > before + more)
+        self.finish()
+
     def finish(self):
         """The end of all work, and of the commotion."""
         self.over.set()
@@ -183,11 +191,7 @@ def locked_writes(scenario):
     clients = [scenario.client() for _ in range(3)]
     for client in clients:
         scenario.work(turn, client)
-    wait_for("turns before", lambda: len(writes) > 20)
-    scenario.middle()
-    count = len(writes)
-    wait_for("turns behind", lambda: len(writes) > count + 20)
-    scenario.finish()
+    scenario.dies_amid("turns", lambda: len(writes), 20)
     tokens = [token for _, token in sorted(writes)]
     expect("tokens in the order of the writes", tokens, sorted(set(tokens)))
 
@@ -212,11 +216,7 @@ def semaphore(scenario):
 
     for client in [scenario.client() for _ in range(4)]:
         scenario.work(turn, client)
-    wait_for("turns before", lambda: len(turns) > 20)
-    scenario.middle()
-    count = len(turns)
-    wait_for("turns behind", lambda: len(turns) > count + 20)
-    scenario.finish()
+    scenario.dies_amid("turns", lambda: len(turns), 20)
     expect("leases at a time", max(most) <= 2, True)
 
 
@@ -268,11 +268,7 @@ def queue(scenario):
     scenario.work(produce)
     for client in consumers:
         scenario.work(consume, LockingQueue(client, "/queue"))
-    wait_for("items before", lambda: len(taken) > 20)
-    scenario.middle()
-    count = len(taken)
-    wait_for("items behind", lambda: len(taken) > count + 20)
-    scenario.finish()
+    scenario.dies_amid("items", lambda: len(taken), 20)
     rest = LockingQueue(scenario.client(), "/queue")
     # A consumer that had no answer may still hold an item: it lets go of it with its session.
     for client in consumers:
@@ -296,11 +292,7 @@ def counter(scenario):
 
     for client in clients:
         scenario.work(add, client, Counter(client, "/counter"))
-    wait_for("increments before", lambda: sum(counts.values()) > 30)
-    scenario.middle()
-    count = sum(counts.values())
-    wait_for("increments behind", lambda: sum(counts.values()) > count + 30)
-    scenario.finish()
+    scenario.dies_amid("increments", lambda: sum(counts.values()), 30)
     # Without an answer kazoo adds once more: once for each connection that was lost.
     lost = sum(client.states.count(KazooState.SUSPENDED) for client in clients)
     total = sum(counts.values())
@@ -330,11 +322,7 @@ def transaction(scenario):
     clients = [first, scenario.client()]
     for client in clients:
         scenario.work(transfer, client)
-    wait_for("transfers before", lambda: len(done) > 30)
-    scenario.middle()
-    count = len(done)
-    wait_for("transfers behind", lambda: len(done) > count + 30)
-    scenario.finish()
+    scenario.dies_amid("transfers", lambda: len(done), 30)
     expect("one transfer for each version", len(done), len(set(done)))
     for reader in scenario.everywhere():
         (a, of_a), (b, of_b) = reader.get("/bank/a"), reader.get("/bank/b")
@@ -358,11 +346,7 @@ def sequence(scenario):
     for _ in range(3):
         made.append([])
         scenario.work(make, scenario.client(), made[-1])
-    wait_for("names before", lambda: sum(map(len, made)) > 30)
-    scenario.middle()
-    count = sum(map(len, made))
-    wait_for("names behind", lambda: sum(map(len, made)) > count + 30)
-    scenario.finish()
+    scenario.dies_amid("names", lambda: sum(map(len, made)), 30)
     for own in made:
         expect("the order of one client's names", own, sorted(own))
     names = {name.removeprefix("/sequence/") for own in made for name in own}

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::configuration;
 use super::effects::{Effects, View};
-use super::input::{Input, Now, Request};
+use super::input::{Claim, Input, Now, Request};
 use super::learning::Learning;
 use super::local_sessions::{LocalSessions, Locals};
 use super::shared::Shared;
@@ -348,17 +348,13 @@ impl Replica {
                 Role::ReadOnly(_) if takes_read_only => self.open_read_only(connection, timeout_ms, now, effects),
                 Role::Idle | Role::ReadOnly(_) => effects.close(connection),
             },
-            Input::ResumeSession { connection, session, password, timeout_ms, takes_read_only }
-                if matches!(self.role, Role::ReadOnly(_)) =>
-            {
-                if takes_read_only {
-                    self.resume_read_only(connection, session, &password, timeout_ms, now, effects);
-                } else {
-                    effects.close(connection);
+            Input::ResumeSession { connection, session, password, timeout_ms, takes_read_only } => {
+                let claim = Claim { connection, session, password: &password, timeout_ms };
+                match self.role {
+                    Role::ReadOnly(_) if takes_read_only => self.resume_read_only(claim, now, effects),
+                    Role::ReadOnly(_) => effects.close(connection),
+                    _ => self.resume_session(claim, now, effects),
                 }
-            }
-            Input::ResumeSession { connection, session, password, timeout_ms, .. } => {
-                self.resume_session(connection, session, &password, timeout_ms, now, effects);
             }
             Input::Disconnected { connection, session } => self.disconnected(connection, session),
             Input::Reap { path } => self.reap(tree, now, &path),

@@ -8,6 +8,7 @@ use crate::proto::error_code::ErrorCode;
 use crate::proto::op_code::OpCode;
 use crate::proto::records::client as requests;
 use crate::proto::records::data::{Acl, Id};
+use crate::session::SessionCell;
 use crate::zab::{self, ServerState};
 
 pub(super) fn create(path: &str, flags: i32) -> Vec<u8> {
@@ -113,19 +114,25 @@ fn a_leader_without_its_quorum_confirms_no_sync() {
     assert_eq!(pump.told(leader, 1), [Told::Synced(1, Some("/".to_owned()))]);
 }
 
-#[test]
-fn sessions_live_while_any_server_hears_of_them_and_expire_at_the_leader_alone() {
-    let mut pump = Pump::serving(3, 0);
-    let follower = pump.learners()[0];
-    let heard = pump.open(follower, 1, 10 * TICK_MS as i32);
-    let silent = pump.open(follower, 2, 10 * TICK_MS as i32);
-    pump.request(follower, 1, 1, OpCode::CREATE, create("/heard", 1));
-    pump.request(follower, 2, 1, OpCode::CREATE, create("/silent", 1));
+/// Two sessions of a server with an ephemeral each. Nothing is heard of the one that this gives, and its ephemeral goes everywhere.
+pub(super) fn one_of_two_falls_silent(pump: &mut Pump, server: usize) -> std::sync::Arc<SessionCell> {
+    let heard = pump.open(server, 1, 10 * TICK_MS as i32);
+    let silent = pump.open(server, 2, 10 * TICK_MS as i32);
+    pump.request(server, 1, 1, OpCode::CREATE, create("/heard", 1));
+    pump.request(server, 2, 1, OpCode::CREATE, create("/silent", 1));
     for _ in 0..30 {
         heard.touch(pump.now_ms);
         pump.advance(TICK_MS);
     }
     assert_eq!((pump.has("/heard"), pump.has("/silent")), (vec![true; 3], vec![false; 3]));
+    silent
+}
+
+#[test]
+fn sessions_live_while_any_server_hears_of_them_and_expire_at_the_leader_alone() {
+    let mut pump = Pump::serving(3, 0);
+    let follower = pump.learners()[0];
+    let silent = one_of_two_falls_silent(&mut pump, follower);
     let leader = pump.leader();
     for (index, node) in pump.nodes.iter().enumerate() {
         let expected: &[_] = if index == leader { &[silent.id()] } else { &[] };

@@ -36,6 +36,19 @@ pub struct Request {
     pub identities: Arc<[Identity]>,
 }
 
+/// A client that comes back says that a session is its own.
+#[derive(Clone, Copy)]
+pub(super) struct Claim<'a> {
+    /// Its connection.
+    pub(super) connection: ConnectionId,
+    /// The session.
+    pub(super) session: SessionId,
+    /// What it says the password is.
+    pub(super) password: &'a [u8],
+    /// The negotiated timeout in ms.
+    pub(super) timeout_ms: i32,
+}
+
 /// One input. Inputs of one connection come in the order of its requests.
 #[derive(Clone, Debug)]
 pub enum Input {

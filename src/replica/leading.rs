@@ -6,7 +6,7 @@ use jute::{Decode, Reader};
 
 use super::core::{Origin, PAYLOADS_BYTES, Replica, Role, SyncFor, Txnless};
 use super::effects::{Effects, View};
-use super::input::{Now, Request};
+use super::input::{Claim, Now, Request};
 use super::shared::Shared;
 use crate::ids::{ConnectionId, SessionId, Zxid};
 use crate::proto::error_code::ErrorCode;
@@ -217,20 +217,13 @@ impl Replica {
     }
 
     /// Another connection of the same session is closed before the password is looked at (client-protocol.md §1.4 step 8).
-    pub(super) fn resume_session(
-        &mut self,
-        connection: ConnectionId,
-        id: SessionId,
-        given: &[u8],
-        timeout_ms: i32,
-        now: Now,
-        effects: &mut impl Effects,
-    ) {
+    pub(super) fn resume_session(&mut self, claim: Claim<'_>, now: Now, effects: &mut impl Effects) {
+        let Claim { connection, session: id, password: given, timeout_ms } = claim;
         if matches!(self.role, Role::Idle) {
             effects.close(connection);
             return;
         }
-        if self.resume_local(connection, id, given, timeout_ms, now, effects) {
+        if self.resume_local(claim, now, effects) {
             return;
         }
         if let Some(old) = self.sessions.connection(id).filter(|&old| old != connection) {

@@ -2,7 +2,7 @@
 
 use jute::Encode;
 
-use super::ensemble_tests::{create, delete, sync};
+use super::ensemble_tests::{create, delete, one_of_two_falls_silent, sync};
 use super::pump::{Pump, TICK_MS, Told, connection};
 use super::{Input, LocalSessions};
 use crate::ids::SessionId;
@@ -214,15 +214,7 @@ fn local_sessions_expire_on_their_server() {
 fn an_upgraded_session_expires_at_the_leader() {
     let mut pump = Pump::with_local_sessions(LocalSessions::Upgraded, 3, 0);
     let (leader, follower) = (pump.leader(), pump.learners()[0]);
-    let heard = pump.open(follower, 1, 10 * TICK_MS as i32);
-    let silent = pump.open(follower, 2, 10 * TICK_MS as i32);
-    pump.request(follower, 1, 1, OpCode::CREATE, create("/heard", 1));
-    pump.request(follower, 2, 1, OpCode::CREATE, create("/silent", 1));
-    for _ in 0..30 {
-        heard.touch(pump.now_ms);
-        pump.advance(TICK_MS);
-    }
-    assert_eq!((pump.has("/heard"), pump.has("/silent")), (vec![true; 3], vec![false; 3]));
+    let silent = one_of_two_falls_silent(&mut pump, follower);
     assert_eq!(
         (&pump.nodes[leader].outside.expired[..], &pump.nodes[follower].outside.expired[..]),
         ([silent.id()].as_slice(), [].as_slice())

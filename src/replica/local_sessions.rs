@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::core::{Origin, Replica, Role, Txnless};
 use super::effects::Effects;
-use super::input::{Now, Request};
+use super::input::{Claim, Now, Request};
 use crate::ids::{ConnectionId, SessionId};
 use crate::proto::error_code::ErrorCode;
 use crate::proto::op_code::OpCode;
@@ -112,15 +112,8 @@ impl Replica {
 
     /// A client comes back to a session that only this server knows. Gives false if there is no such session: then the ensemble may know
     /// it, or nobody does any more.
-    pub(super) fn resume_local(
-        &mut self,
-        connection: ConnectionId,
-        id: SessionId,
-        given: &[u8],
-        timeout_ms: i32,
-        now: Now,
-        effects: &mut impl Effects,
-    ) -> bool {
+    pub(super) fn resume_local(&mut self, claim: Claim<'_>, now: Now, effects: &mut impl Effects) -> bool {
+        let Claim { connection, session: id, password: given, timeout_ms } = claim;
         let Some(cell) = self.locals.table.get(id).cloned() else { return false };
         // As with any session, its old connection ends before the password is looked at.
         if let Some(old) = self.locals.table.bind(id, None).filter(|&old| old != connection) {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::core::{Replica, Role};
 use super::effects::{Effects, View};
-use super::input::{Now, Request};
-use crate::ids::{ConnectionId, SessionId};
+use super::input::{Claim, Now, Request};
+use crate::ids::ConnectionId;
 use crate::proto::error_code::ErrorCode;
 use crate::proto::op_code::OpCode;
 use crate::proto::password;
@@ -48,15 +48,8 @@ impl Replica {
 
     /// A session of the ensemble is left alone: its client must not take this server for one that keeps it alive
     /// (`ReadOnlyZooKeeperServer.validateSession`).
-    pub(super) fn resume_read_only(
-        &mut self,
-        connection: ConnectionId,
-        id: SessionId,
-        given: &[u8],
-        timeout_ms: i32,
-        now: Now,
-        effects: &mut impl Effects,
-    ) {
+    pub(super) fn resume_read_only(&mut self, claim: Claim<'_>, now: Now, effects: &mut impl Effects) {
+        let Claim { connection, session: id, password: given, timeout_ms } = claim;
         let Role::ReadOnly(sessions) = &mut self.role else { return };
         if self.sessions.get(id).is_some() {
             effects.close(connection);

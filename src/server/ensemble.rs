@@ -7,9 +7,9 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
+use super::current_members::CurrentMembers;
 use super::learner_snapshot::LearnerSnapshot;
 use super::node::Node;
-use super::roll::Roll;
 use super::snapshots::Snapshots;
 use super::wake::Wake;
 use crate::admin::view::ProposalSizes;
@@ -76,7 +76,7 @@ pub(super) struct Ensemble {
     /// Frozen for a learner, and not sent yet.
     frozen: Mutex<BTreeMap<LinkId, LearnerSnapshot>>,
     snapshots: Snapshots,
-    pub(super) roll: Roll,
+    pub(super) members: CurrentMembers,
     status: Mutex<Status>,
     proposals: Mutex<Sizes>,
     pub(super) wake: Wake,
@@ -84,14 +84,14 @@ pub(super) struct Ensemble {
 
 impl Ensemble {
     /// Belongs to the runtime that it is made in.
-    pub(super) fn new(history: Option<HistoryReader>, snapshots: Snapshots, roll: Roll) -> Self {
+    pub(super) fn new(history: Option<HistoryReader>, snapshots: Snapshots, members: CurrentMembers) -> Self {
         Self {
             peers: OnceLock::new(),
             runtime: Handle::current(),
             history: history.map(|reader| Arc::new(Mutex::new(reader))),
             frozen: Mutex::default(),
             snapshots,
-            roll,
+            members,
             status: Mutex::default(),
             proposals: Mutex::default(),
             wake: Wake::default(),
@@ -151,8 +151,8 @@ impl Ensemble {
             }
             Output::CloseLearner(link, _) => drop(self.frozen.lock().remove(link)),
             Output::CloseQuorumPort => self.frozen.lock().clear(),
-            Output::ConfigurationProposed(next) => self.roll.propose(next, peers),
-            Output::ConfigurationActivated(committed) => self.roll.activate(committed, peers, node),
+            Output::ConfigurationProposed(next) => self.members.propose(next, peers),
+            Output::ConfigurationActivated(committed) => self.members.activate(committed, peers, node),
             Output::Role(change) => self.role_changed(&node.handle(), *change),
             _ => {}
         }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::current_members::CurrentMembers;
 use super::ensemble::{Door, Ensemble};
 use super::incoming::Incoming;
 use super::node::Node;
 use super::persistence::{PersistenceSettings, Start};
-use super::roll::Roll;
 use super::snapshots::Snapshots;
 use super::start::StartError;
 use super::wake;
@@ -114,7 +114,7 @@ pub(super) async fn join(
         let reading = HistoryReaderSettings { slice_bytes: HISTORY_SLICE_BYTES, size_factor };
         HistoryReader::new(Arc::clone(fs), directories.snap_dir(), directories.log_dir(), reading)
     });
-    let ensemble = Ensemble::new(history, snapshots, Roll::new(&settings.ensemble));
+    let ensemble = Ensemble::new(history, snapshots, CurrentMembers::new(&settings.ensemble));
     let door = Arc::new(Door::closed(Arc::clone(node)));
     let peers = Peers::start(PeerSettings::new(settings, server_id(settings)), Arc::clone(&door) as _, incoming).await?;
     assert!(ensemble.peers.set(peers).is_ok() && node.ensemble.set(ensemble).is_ok(), "a server joins once");

@@ -144,7 +144,7 @@ impl ServerView for Words {
             }
         });
         let election_ms = status.election_ms.unwrap_or(-1);
-        Some(EnsembleView { peer_state: status.name(), quorum_size: ensemble.roll.quorum_size(), election_ms, leadership })
+        Some(EnsembleView { peer_state: status.name(), quorum_size: ensemble.members.quorum_size(), election_ms, leadership })
     }
 
     fn proposal_sizes(&self) -> Option<ProposalSizes> {
@@ -253,7 +253,7 @@ impl ServerView for Words {
     }
 
     fn config(&self) -> ConfView {
-        let lines = self.node.ensemble.get().map(|ensemble| ensemble.roll.conf_lines(&self.ensemble));
+        let lines = self.node.ensemble.get().map(|ensemble| ensemble.members.conf_lines(&self.ensemble));
         let moved = self.node.client_port.borrow().as_ref().map(|moved| i32::from(moved.port));
         ConfView { ensemble_lines: lines.unwrap_or_default(), client_port: moved.unwrap_or(self.conf.client_port), ..self.conf.clone() }
     }

@@ -89,6 +89,18 @@ pub(super) struct Elected {
     pub(super) state: ServerState,
 }
 
+impl Elected {
+    /// What this server does under the leader of a vote.
+    pub(super) fn new(vote: Vote, election_epoch: i64, own: ServerId, membership: &Membership) -> Self {
+        let state = match () {
+            () if vote.leader == own => ServerState::Leading,
+            () if membership.observes(own) => ServerState::Observing,
+            () => ServerState::Following,
+        };
+        Self { vote, election_epoch, state }
+    }
+}
+
 /// An election under way.
 #[derive(Debug)]
 pub(super) struct Election {
@@ -265,12 +277,7 @@ impl Election {
 }
 
 fn elected(vote: &Vote, election_epoch: i64, booth: &Booth<'_>) -> Elected {
-    let state = match () {
-        () if vote.leader == booth.own => ServerState::Leading,
-        () if booth.membership.observes(booth.own) => ServerState::Observing,
-        () => ServerState::Following,
-    };
-    Elected { vote: *vote, election_epoch, state }
+    Elected::new(*vote, election_epoch, booth.own, booth.membership)
 }
 
 /// Whether a quorum of `ballots` agrees with this one, and the leader itself says that it leads (`checkLeader`).

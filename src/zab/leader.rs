@@ -234,9 +234,6 @@ impl Leader {
         if !handler.is_observer && core.history.delivered() > handler.told {
             let told = handler.told;
             for &(zxid, designated) in self.activated.iter().filter(|(zxid, _)| *zxid > told) {
-                if zxid.counter() > 1 {
-                    handler.commit(zxid.previous(), outputs);
-                }
                 handler.activate(zxid, designated, 0, outputs);
             }
             handler.commit(core.history.delivered(), outputs);

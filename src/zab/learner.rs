@@ -345,17 +345,6 @@ impl Learner {
 
     fn synchronizing(&mut self, packet: Packet, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
         match packet {
-            Packet::Proposal { zxid, payload } => self.proposal(zxid, payload, core, outputs),
-            Packet::Commit { zxid } => self.commit(zxid, core, outputs),
-            Packet::Inform { zxid, payload } => {
-                self.proposal(zxid, payload, core, outputs)?;
-                self.commit(zxid, core, outputs)
-            }
-            Packet::CommitAndActivate { zxid, designated_leader } => self.activate(zxid, designated_leader, core, outputs),
-            Packet::InformAndActivate { zxid, designated_leader, payload } => {
-                self.proposal(zxid, payload, core, outputs)?;
-                self.activate(zxid, designated_leader, core, outputs)
-            }
             Packet::NewLeader { epoch, config } if self.stage == Stage::Collecting && epoch == self.epoch => {
                 self.offered = config;
                 self.stage = Stage::Persisting { until: core.history.last() };
@@ -368,6 +357,24 @@ impl Learner {
             }
             // Before the ack of NEWLEADER no PING is answered: a Java leader takes the next packet for that ack.
             Packet::Rider(_) | Packet::Unknown { .. } => Ok(()),
+            packet => self.history(packet, core, outputs),
+        }
+    }
+
+    /// What goes into the history, and what of it is committed.
+    fn history(&mut self, packet: Packet, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+        match packet {
+            Packet::Proposal { zxid, payload } => self.proposal(zxid, payload, core, outputs),
+            Packet::Commit { zxid } => self.commit(zxid, core, outputs),
+            Packet::Inform { zxid, payload } => {
+                self.proposal(zxid, payload, core, outputs)?;
+                self.commit(zxid, core, outputs)
+            }
+            Packet::CommitAndActivate { zxid, designated_leader } => self.activate(zxid, designated_leader, core, outputs),
+            Packet::InformAndActivate { zxid, designated_leader, payload } => {
+                self.proposal(zxid, payload, core, outputs)?;
+                self.activate(zxid, designated_leader, core, outputs)
+            }
             _ => Err(Reason::LeaderMisbehaved),
         }
     }
@@ -456,24 +463,13 @@ impl Learner {
     fn serving(&mut self, packet: Packet, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
         match packet {
             Packet::Proposal { .. } | Packet::Commit { .. } | Packet::CommitAndActivate { .. } if self.is_observer => Ok(()),
-            Packet::Proposal { zxid, payload } => self.proposal(zxid, payload, core, outputs),
-            Packet::Commit { zxid } => self.commit(zxid, core, outputs),
-            Packet::Inform { zxid, payload } => {
-                self.proposal(zxid, payload, core, outputs)?;
-                self.commit(zxid, core, outputs)
-            }
-            Packet::CommitAndActivate { zxid, designated_leader } => self.activate(zxid, designated_leader, core, outputs),
-            Packet::InformAndActivate { zxid, designated_leader, payload } => {
-                self.proposal(zxid, payload, core, outputs)?;
-                self.activate(zxid, designated_leader, core, outputs)
-            }
             Packet::Rider(rider) => {
                 outputs.push(Output::FromLeader(rider));
                 Ok(())
             }
             // Neither side sends the rest to a learner that serves; a later release may send what is not known here.
             Packet::UpToDate | Packet::Unknown { .. } => Ok(()),
-            _ => Err(Reason::LeaderMisbehaved),
+            packet => self.history(packet, core, outputs),
         }
     }
 }

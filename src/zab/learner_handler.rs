@@ -183,10 +183,13 @@ impl LearnerHandler {
         self.stage == Stage::Synced && !self.is_observer
     }
 
-    /// Tells it that a reconfiguration is committed, and who leads on. What was delivered is in `outputs` from `first` on. A follower that
+    /// Tells it that a reconfiguration and all before it are committed, and who leads on. What was delivered is in `outputs` from `first` on. A follower that
     /// does not serve yet is told behind UPTODATE.
     pub(super) fn activate(&mut self, zxid: Zxid, designated_leader: ServerId, first: usize, outputs: &mut Vec<Output>) {
         if !self.is_observer && self.stage == Stage::Synced {
+            if zxid.counter() > 1 {
+                self.commit(zxid.previous(), outputs);
+            }
             self.send_commit(zxid, Packet::CommitAndActivate { zxid, designated_leader }, outputs);
             self.told = zxid;
         } else if self.is_observer

@@ -6,6 +6,8 @@
 //!  looking:  hears of a later committed one ─► goes by that, and begins the election anew
 //! ```
 
+use bytes::Bytes;
+
 use super::core::Core;
 use super::leader::Leader;
 use super::learner::Learner;
@@ -13,7 +15,6 @@ use super::membership::Configuration;
 use super::output::{Output, Reason};
 use super::packet::Packet;
 use crate::ids::{Epoch, ServerId, Zxid};
-use bytes::Bytes;
 
 impl Core {
     fn read_configuration(&self, text: &[u8]) -> Option<Configuration> {
@@ -56,7 +57,8 @@ impl Core {
 
     /// A peer tells what it goes by. True when that is later than what this server goes by.
     pub(super) fn hear_configuration(&mut self, text: Option<&Bytes>, outputs: &mut Vec<Output>) -> bool {
-        let heard = text.and_then(|text| self.read_configuration(text));
+        let other = text.filter(|text| **text != self.membership.committed().text);
+        let heard = other.and_then(|text| self.read_configuration(text));
         heard.is_some_and(|heard| self.adopt_configuration(heard, outputs))
     }
 

@@ -251,12 +251,8 @@ impl Zab {
     fn take_designated_office(&mut self, leader: ServerId, now_ms: i64, outputs: &mut Vec<Output>) {
         let core = &self.core;
         let vote = Vote { leader, zxid: core.last_zxid(), peer_epoch: core.current_epoch };
-        let state = match () {
-            () if leader == core.own => ServerState::Leading,
-            () if core.membership.observes(core.own) => ServerState::Observing,
-            () => ServerState::Following,
-        };
-        self.begin_office(Elected { vote, election_epoch: core.round, state }, 0, now_ms, outputs);
+        let elected = Elected::new(vote, core.round, core.own, &core.membership);
+        self.begin_office(elected, 0, now_ms, outputs);
     }
 
     fn begin_office(&mut self, elected: Elected, took_ms: i64, now_ms: i64, outputs: &mut Vec<Output>) {

@@ -11,12 +11,12 @@ use crate::net::peers::{Addresses, Peers};
 use crate::zab::Configuration;
 
 /// The members, as the configuration has them that is committed.
-pub(super) struct Roll {
+pub(super) struct CurrentMembers {
     server_id: ServerId,
     current: Mutex<(Members, i64)>,
 }
 
-impl Roll {
+impl CurrentMembers {
     /// Those of the files.
     pub(super) fn new(ensemble: &EnsembleSettings) -> Self {
         let current = Mutex::new((ensemble.members.clone(), ensemble.config_version));
