@@ -14,6 +14,7 @@
 # make mistakes    makes deliberate mistakes in a copy of the tree: the tests must catch each
 # make bench  criterion benches of the hot rooms; BENCH="--bench tree look-up" runs some of them
 # make side-by-side  Paddock beside the Java server on the same loads, into benches/RESULTS.md; SIDE_BY_SIDE=--help
+# make side-by-side-ensemble  the same for three servers; an observer, a follower that catches up; SIDE_BY_SIDE=--help
 
 CARGO ?= cargo
 PADDOCK = target/release/paddock
@@ -25,7 +26,7 @@ REPLICA_SEEDS ?= 1000
 BENCH ?=
 SIDE_BY_SIDE ?=
 
-.PHONY: run run-ensemble test sim sim-replicas bench side-by-side power-cuts mistakes build format lint unit docs compat differential-long hostile kills ensemble-chaos compositions migration soak fuzz fuzz-corpus fmt clean
+.PHONY: run run-ensemble test sim sim-replicas bench side-by-side side-by-side-ensemble power-cuts mistakes build format lint unit docs compat differential-long hostile kills ensemble-chaos compositions migration soak fuzz fuzz-corpus fmt clean
 
 build:
 	$(CARGO) build --release --locked
@@ -107,6 +108,9 @@ bench:
 
 side-by-side: build
 	benches/side-by-side $(SIDE_BY_SIDE)
+
+side-by-side-ensemble: build
+	benches/ensemble $(SIDE_BY_SIDE)
 
 fmt:
 	$(CARGO) fmt --all

@@ -13,14 +13,14 @@ QUORUM_SECONDS = 20
 class Ensemble:
     """Servers with the same server lines, each in a folder of its own."""
 
-    def __init__(self, kind, folder, count=3, settings=None):
-        """`kind` is that of all `count` servers, or a list with the kind of each."""
+    def __init__(self, kind, folder, count=3, settings=None, **options):
+        """`kind` is that of all `count` servers, or a list with the kind of each; `options` go to each Server."""
         kinds = [kind] * count if isinstance(kind, str) else kind
         self.ports = {sid: (servers.free_port(), servers.free_port()) for sid in range(1, len(kinds) + 1)}
         common = {"tickTime": "500", "initLimit": "10", "syncLimit": "4", **(settings or {})}
         self.servers = {}
         for sid, kind in zip(self.ports, kinds):
-            server = Server(kind, folder / str(sid), settings={**common, **self.lines(sid)})
+            server = Server(kind, folder / str(sid), settings={**common, **self.lines(sid)}, **options)
             server.data_dir.mkdir(parents=True, exist_ok=True)
             (server.data_dir / "myid").write_text(f"{sid}\n")
             self.servers[sid] = server
