@@ -490,8 +490,13 @@ mod tests {
 
     const INIT_LIMIT_MS: i64 = 20_000;
 
-    /// A server that looks for a leader.
+    /// A server that looks for a leader, and has promised nothing.
     fn started() -> Zab {
+        recovered(Epoch(0))
+    }
+
+    /// The same with a promise in its files.
+    fn recovered(accepted_epoch: Epoch) -> Zab {
         let verifier = QuorumVerifier::majority((1..=3).map(ServerId));
         let configuration = Configuration::of(0, verifier);
         let settings = Settings {
@@ -505,24 +510,51 @@ mod tests {
             forces_snapshot: false,
             seed: 1,
         };
-        let recovered = Recovered { accepted_epoch: Some(Epoch(0)), current_epoch: Some(Epoch(0)), ..Recovered::default() };
+        let recovered = Recovered { accepted_epoch: Some(accepted_epoch), current_epoch: Some(Epoch(0)), ..Recovered::default() };
         Zab::start(settings, recovered, 0, &mut Vec::new())
     }
 
-    /// A server that follows server 3, up to its promise.
-    fn promised() -> Zab {
-        let mut zab = started();
+    /// Lets it follow server 3, which tells its epoch 1; gives what that is answered.
+    fn told_epoch(zab: &mut Zab) -> Vec<Output> {
         for (from, state) in [(2, ServerState::Following), (3, ServerState::Leading)] {
             let vote = Vote { leader: ServerId(3), zxid: Zxid(0), peer_epoch: Epoch(1) };
             let notification = Notification { state, vote, election_epoch: 1, version: 2, config: None };
             zab.handle(Input::Notification { from: ServerId(from), notification }, 0, &mut Vec::new());
         }
-        let link = LinkId(1);
+        let mut outputs = Vec::new();
         let leader_info = Packet::LeaderInfo { epoch: Epoch(1), version: 0x1_0000, is_paddock: false };
-        for input in [Input::LeaderConnected(link), Input::LeaderPacket(link, leader_info), Input::AcceptedEpochStored(Epoch(1))] {
-            zab.handle(input, 0, &mut Vec::new());
+        for input in [Input::LeaderConnected(LinkId(1)), Input::LeaderPacket(LinkId(1), leader_info)] {
+            zab.handle(input, 0, &mut outputs);
         }
+        outputs
+    }
+
+    /// A server that follows server 3, up to its promise.
+    fn promised() -> Zab {
+        let mut zab = started();
+        told_epoch(&mut zab);
+        zab.handle(Input::AcceptedEpochStored(Epoch(1)), 0, &mut Vec::new());
         zab
+    }
+
+    /// The promises that leave.
+    fn promises(outputs: &[Output]) -> Vec<Option<Epoch>> {
+        let promise = |output: &Output| match output {
+            Output::ToLeader(_, Packet::AckEpoch { current_epoch, .. }) => Some(*current_epoch),
+            _ => None,
+        };
+        outputs.iter().filter_map(promise).collect()
+    }
+
+    /// Two leaders of one epoch would have a quorum each if a server could promise it to both.
+    #[test]
+    fn a_promise_counts_once_and_only_when_it_is_durable() {
+        let mut zab = started();
+        assert_eq!(promises(&told_epoch(&mut zab)), []);
+        let mut outputs = Vec::new();
+        zab.handle(Input::AcceptedEpochStored(Epoch(1)), 0, &mut outputs);
+        assert_eq!(promises(&outputs), [Some(Epoch(0))]);
+        assert_eq!(promises(&told_epoch(&mut recovered(Epoch(1)))), [None], "it goes on with the leader, and does not count");
     }
 
     /// Server 2 voted for itself while nobody reached 3. Then 3 came.
