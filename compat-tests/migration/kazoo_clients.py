@@ -116,7 +116,7 @@ class Client(threading.Thread):
     def report(self):
         session = self.kazoo.client_id[0] if self.kazoo.client_id else None
         return {
-            "name": self.name, "acknowledged": self.acknowledged, "set": self.set, "locked": self.locked, "losses": self.losses,
+            "root": "", "name": self.name, "acknowledged": self.acknowledged, "set": self.set, "locked": self.locked, "losses": self.losses,
             "errors": self.errors[:5], "sessions_lost": self.sessions_lost + (session != self.session), "session": self.session,
             "connected": self.kazoo.connected, "longest_silence": round(self.longest_silence, 2), "alive": self.is_alive(),
         }
