@@ -5,6 +5,7 @@
 # make ensemble-chaos  ensembles of three and five servers under load and every fault for CHAOS_SECONDS (3600)
 # make compositions  COMPOSITIONS (200) rounds over every composition and leader of three Java and Paddock servers, under load
 # make migration  moves an ensemble of Java servers here and back ROUNDS (20) times, under load
+# make migration-large  the same once with two million znodes and 10,000 sessions, each step timed
 # make soak   2,000 sessions with churn and faults for SOAK_SECONDS (1800): flat memory, nothing left
 # make hostile  what hostile clients do, larger than in the gate; HOSTILE=--table compares with the Java server
 # make fuzz   every fuzz target for FUZZ_SECONDS (900) under libFuzzer
@@ -26,7 +27,7 @@ REPLICA_SEEDS ?= 1000
 BENCH ?=
 SIDE_BY_SIDE ?=
 
-.PHONY: run run-ensemble test sim sim-replicas bench side-by-side side-by-side-ensemble power-cuts mistakes build format lint unit docs compat differential-long hostile kills ensemble-chaos compositions migration soak fuzz fuzz-corpus fmt clean
+.PHONY: run run-ensemble test sim sim-replicas bench side-by-side side-by-side-ensemble power-cuts mistakes build format lint unit docs compat differential-long hostile kills ensemble-chaos compositions migration migration-large soak fuzz fuzz-corpus fmt clean
 
 build:
 	$(CARGO) build --release --locked
@@ -81,6 +82,10 @@ ROUNDS ?= 20
 
 migration: build
 	compat-tests/migration/run --rounds $(ROUNDS)
+
+# Three Java servers with heaps of 3 GB; some 2 GB of disk for each member.
+migration-large: build
+	compat-tests/migration/run --large
 
 soak: build
 	compat-tests/chaos/soak

@@ -37,6 +37,10 @@ class Closed(Exception):
     """The server closed the connection, or the session is gone."""
 
 
+class Expired(Closed):
+    """The session that the client came with is gone."""
+
+
 def buffer(value):
     """A jute buffer or string; None is the null of the protocol, not an empty value."""
     if value is None:
@@ -144,7 +148,7 @@ class Client:
         reader = Reader(self._frame())
         _, self.timeout_ms, session_id = struct.unpack(">iiq", reader.take(16))
         if self.timeout_ms <= 0:
-            raise Closed(f"session 0x{session[0]:x} is not known to the server")
+            raise Expired(f"session 0x{session[0]:x} is not known to the server")
         self.session = (session_id, reader.buffer())
         self.is_read_only = reader.take(1) == b"\1"
 

@@ -47,11 +47,12 @@ def blocks():
 class Operator:
     """Executes blocks for members of an ensemble, and ends what was started when the stage ends."""
 
-    def __init__(self, ensemble, work, version):
-        self.ensemble, self.blocks = ensemble, blocks()
+    def __init__(self, ensemble, work, version, jvm=deps.SMALL_JVM, seconds=BLOCK_SECONDS):
+        """`jvm`: flags of the Java servers; `seconds` that a block may take."""
+        self.ensemble, self.blocks, self.seconds = ensemble, blocks(), seconds
         self.bin = work / "bin"
         self.bin.mkdir()
-        java = deps.java_command(version, JAVA_MAIN, properties=["zookeeper.jmx.log4j.disable=true"])
+        java = deps.java_command(version, JAVA_MAIN, jvm=jvm, properties=["zookeeper.jmx.log4j.disable=true"])
         script = self.bin / "zkServer.sh"
         script.write_text(ZK_SERVER.format(java=shlex.join(java)))
         script.chmod(0o755)
@@ -96,7 +97,7 @@ class Operator:
         """Executes a block on a member; gives what it printed, and its exit code."""
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self.blocks[name].rstrip("\n") + more], env=self.environment(sid), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=BLOCK_SECONDS)
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=self.seconds)
         pid_file = {"start Java": "zookeeper_server.pid", "start Paddock": "paddock.pid"}.get(name)
         if pid_file and done.returncode == 0:
             self.pids.add(int((pathlib.Path(self.environment(sid)["DATA"]) / pid_file).read_text()))
