@@ -63,7 +63,7 @@ impl Release {
     #[must_use]
     pub fn judge(self) -> (Level, String) {
         let Self(major, minor, patch) = self;
-        let newest_of_line = if minor == NEWEST_38.1 { NEWEST_38 } else { NEWEST };
+        let newest_of_line = if (major, minor) <= (NEWEST_38.0, NEWEST_38.1) { NEWEST_38 } else { NEWEST };
         if self > newest_of_line {
             return (Level::Caution, format!("Java {self} is newer than {newest_of_line}, the newest of its line that was tried"));
         }
@@ -74,7 +74,9 @@ impl Release {
             (3, 8 | 9, _) => {
                 stop(self, "it may lose acknowledged writes when servers restart (ZOOKEEPER-4643, ZOOKEEPER-4646)", newest_of_line)
             }
-            (3, 6 | 7, _) => stop(self, "it was not tried, and has defects that lose writes when servers restart", NEWEST_38),
+            (3, 5..=7, _) => {
+                stop(self, "it may lose acknowledged writes when servers restart (ZOOKEEPER-3911, ZOOKEEPER-4646)", newest_of_line)
+            }
             _ => stop(self, "its quorum protocol was not tried", NEWEST_38),
         }
     }
@@ -116,12 +118,15 @@ mod tests {
             (Release(3, 8, 6), Level::Caution),
             (Release(3, 8, 4), Level::Stop),
             (Release(3, 7, 2), Level::Stop),
+            (Release(3, 5, 10), Level::Stop),
             (Release(3, 4, 14), Level::Stop),
             (Release(3, 9, 7), Level::Caution),
             (Release(3, 10, 0), Level::Caution),
         ] {
             assert_eq!(release.judge().0, level, "{release}");
         }
-        assert!(Release(3, 8, 2).judge().1.ends_with("update the Java servers to 3.8.7 first"));
+        for old in [Release(3, 8, 2), Release(3, 7, 2), Release(3, 4, 14)] {
+            assert!(old.judge().1.ends_with("update the Java servers to 3.8.7 first"), "{old}");
+        }
     }
 }
