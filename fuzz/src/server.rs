@@ -119,6 +119,10 @@ impl Inbox for Bench {
         true
     }
 
+    fn awaits_leader(&self, _: i64) -> bool {
+        false
+    }
+
     fn submit(&self, mut inputs: Vec<Input>) {
         self.inbox.lock().append(&mut inputs);
         let mut touched = Vec::new();

@@ -23,6 +23,9 @@ pub trait Inbox: Send + Sync {
     /// stopped may have been left behind by its ensemble, and connections may be closed then. The caller holds no lock.
     fn is_current(&self, now_ms: i64) -> bool;
 
+    /// Whether this server has no leader, by the time `now_ms`, but should soon have one: a handshake waits until then.
+    fn awaits_leader(&self, now_ms: i64) -> bool;
+
     /// The answer to an allowed word; what it refuses is an answer too. `argument` is what `stmk` sets.
     fn four_letter_word(&self, word: Word, argument: Option<[u8; 8]>) -> Vec<u8>;
 

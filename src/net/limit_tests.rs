@@ -35,11 +35,16 @@ struct Stuck {
     table: Arc<ConnectionTable>,
     writes: Mutex<usize>,
     is_behind: Mutex<bool>,
+    has_no_leader: Mutex<bool>,
 }
 
 impl Inbox for Stuck {
     fn is_current(&self, _: i64) -> bool {
         !*self.is_behind.lock()
+    }
+
+    fn awaits_leader(&self, _: i64) -> bool {
+        *self.has_no_leader.lock()
     }
 
     fn submit(&self, inputs: Vec<Input>) {
@@ -315,6 +320,20 @@ fn a_server_that_may_have_been_left_behind_answers_no_read() {
     assert_eq!(connection.handle(&frame(OpCode::SET_DATA, 4)), 16, "the leader decides about writes");
     *bench.inbox.is_behind.lock() = false;
     assert_eq!(connection.handle(&read), read.len());
+}
+
+/// go-zookeeper's `TestIntegration_IncrementalReconfig` removes the leader: whoever was sent away by each server gave up.
+#[test]
+fn a_handshake_waits_while_a_leader_is_elected() {
+    let mut bench = Bench::new(settings());
+    let connection = bench.connect().expect("there is room");
+    let handshake = handshake(44);
+    *bench.inbox.has_no_leader.lock() = true;
+    assert_eq!((connection.handle(&handshake), phase(&connection)), (0, Phase::AwaitingConnect));
+    assert!(std::mem::take(&mut connection.state.lock().is_held_back), "it asks again");
+    assert!(!connection.end_service(), "the end of an earlier role is not its end");
+    *bench.inbox.has_no_leader.lock() = false;
+    assert_eq!((connection.handle(&handshake), phase(&connection)), (handshake.len(), Phase::Open));
 }
 
 /// A server that closes the connection of a session that moved away must not answer what stood behind the write that it refused.

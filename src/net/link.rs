@@ -26,7 +26,7 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER_BYTES]);
 }
 
-/// How long a connection waits that has no room because of others.
+/// How long a connection waits that has no room because of others, or no leader, before it looks again.
 const HELD_BACK: Duration = Duration::from_millis(10);
 
 /// What the task waits for.
@@ -34,7 +34,7 @@ const HELD_BACK: Duration = Duration::from_millis(10);
 enum Wanted {
     /// Others had their turn.
     Turn,
-    /// Others may have made room.
+    /// Others may have made room, or elected a leader.
     Later,
     Input,
     Writable,

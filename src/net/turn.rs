@@ -153,6 +153,10 @@ impl Connection {
         match cut(bytes, self.context.settings.frame_bytes_max.min(HANDSHAKE_BYTES_MAX)) {
             Cut::Incomplete => 0,
             Cut::Malformed(length) => self.malformed(length, bytes.len()),
+            Cut::Frame(_) if self.context.inbox.awaits_leader(self.context.now_ms()) => {
+                self.state.lock().is_held_back = true;
+                0
+            }
             Cut::Frame(frame) => {
                 self.context.stats.add_received(1, frame.len() as u64);
                 if let Some(input) = self.connect(frame) {

@@ -19,6 +19,10 @@ use crate::replica::Input;
 use crate::storage::HistoryReader;
 use crate::zab::{self, LinkId, Output, RoleChange, ServerState};
 
+/// After so long without a leader handshakes no longer wait for one, ms. Most elections are over by then, and a client that is sent
+/// away comes back only after a pause of its own, or gives up when it has tried every server.
+const LEADER_AWAITED_MS: i64 = 500;
+
 /// So many inputs may wait for the replica before links are no longer read.
 const INBOX_INPUTS_MAX: usize = 20_000;
 
@@ -29,6 +33,8 @@ pub(super) struct Status {
     pub(super) serving: Option<ServerState>,
     /// Since when, ms of the monotonic clock.
     pub(super) since_ms: i64,
+    /// Since when it has had no leader, ms of the monotonic clock. Of no use while it has one.
+    unled_since_ms: i64,
     /// How far it has come where it does not serve yet.
     pub(super) is_synchronizing: Option<ServerState>,
     /// How long the last election took, ms.
@@ -41,6 +47,11 @@ impl Status {
     /// Whether there are clients that it serves.
     pub(super) fn serves(&self) -> bool {
         self.serving.is_some() || self.is_read_only
+    }
+
+    /// Whether it has no leader yet, and has not been without one for long.
+    pub(super) fn awaits_leader(&self, now_ms: i64) -> bool {
+        !self.serves() && now_ms - self.unled_since_ms < LEADER_AWAITED_MS
     }
 
     /// What `mntr` prints as `peer_state`.
@@ -179,9 +190,13 @@ impl Ensemble {
         let mut status = self.status.lock();
         status.is_read_only = false;
         status.since_ms = node.clock.now().monotonic_ms;
+        if status.serving.is_some() {
+            status.unled_since_ms = status.since_ms;
+        }
         match change {
             RoleChange::Looking { reason } => {
-                *status = Status { election_ms: status.election_ms, ..Status::default() };
+                let Status { election_ms, unled_since_ms, .. } = *status;
+                *status = Status { election_ms, unled_since_ms, ..Status::default() };
                 tracing::info!(?reason, "LOOKING: no client is served until there is a leader");
             }
             RoleChange::Elected { state, leader, took_ms } => {
@@ -233,5 +248,23 @@ impl PeerInbox for Door {
 
     fn is_full(&self) -> bool {
         self.node.is_log_full() || self.node.inbox_count() > INBOX_INPUTS_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LEADER_AWAITED_MS, Status};
+    use crate::zab::ServerState;
+
+    #[test]
+    fn a_leader_is_awaited_for_a_while() {
+        let looking = Status { unled_since_ms: 100, ..Status::default() };
+        let elected = Status { is_synchronizing: Some(ServerState::Following), ..looking };
+        for status in [looking, elected] {
+            assert!(status.awaits_leader(99 + LEADER_AWAITED_MS));
+            assert!(!status.awaits_leader(100 + LEADER_AWAITED_MS), "clients are better off elsewhere");
+        }
+        assert!(!Status { serving: Some(ServerState::Following), ..looking }.awaits_leader(100), "there is one");
+        assert!(!Status { is_read_only: true, ..looking }.awaits_leader(100), "reads are served without one");
     }
 }

@@ -100,6 +100,10 @@ impl Inbox for Words {
         self.node.is_current(now_ms)
     }
 
+    fn awaits_leader(&self, now_ms: i64) -> bool {
+        self.node.ensemble.get().is_some_and(|ensemble| ensemble.status().awaits_leader(now_ms))
+    }
+
     fn submit(&self, inputs: Vec<Input>) {
         self.node.submit(inputs);
     }
