@@ -66,6 +66,8 @@ pub(super) struct Leader {
     pub(super) had_quorum: bool,
     /// Who backed another in the round of its election: such a server does not come while it has no reason to look anew.
     deserters: BTreeSet<ServerId>,
+    /// Of which epoch their history is, by those who look for a leader and vote for themselves.
+    candidates: BTreeMap<ServerId, Epoch>,
     acks: Acks,
     last_proposed: Zxid,
     confirmations: Confirmations,
@@ -99,6 +101,7 @@ impl Leader {
             learners: BTreeMap::new(),
             had_quorum: false,
             deserters: BTreeSet::new(),
+            candidates: BTreeMap::new(),
             acks: Acks::default(),
             last_proposed: Zxid::ZERO,
             confirmations: Confirmations::default(),
@@ -136,6 +139,9 @@ impl Leader {
     /// Votes may change between the election of a leader and the moment at which its voters take office: somebody better came. Whoever is
     /// left without a quorum then need not wait for one.
     pub(super) fn notified(&mut self, from: ServerId, notification: &Notification, core: &Core) -> Result<(), Reason> {
+        if notification.state == ServerState::Looking && notification.vote.leader == from {
+            self.candidates.insert(from, notification.vote.peer_epoch);
+        }
         let is_of_this_round = notification.state == ServerState::Looking && notification.election_epoch == core.vote_round;
         if self.phase != Phase::Collecting || self.had_quorum || !is_of_this_round {
             return Ok(());
@@ -573,6 +579,12 @@ impl Leader {
         let is_voter = core.membership.is_participant(sid);
         let discovery = self.discovery.as_mut().expect("an elected leader discovers");
         if discovery.is_fixed() && info.accepted_epoch > self.epoch && is_voter {
+            if self.phase == Phase::Broadcasting && self.candidates.get(&sid).is_some_and(|&epoch| epoch > self.epoch) {
+                // A quorum promised that epoch, and a quorum has this one: those who were in both have lost what they had. If this leader
+                // gave way, all that was acknowledged since would go too.
+                self.close(link, CloseReason::OtherPast, outputs);
+                return Ok(());
+            }
             // It promised a later epoch to a leader that came to nothing, and will never follow this one.
             return Err(Reason::Superseded);
         }

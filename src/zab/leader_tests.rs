@@ -6,8 +6,8 @@ use super::super::core::Core;
 use super::{COUNTER_MAX, Leader, Phase, Reason};
 use crate::ids::{Epoch, ServerId, Zxid};
 use crate::zab::{
-    Configuration, HistoryLimits, Input, Introduction, LinkId, Membership, Notification, Output, Packet, QuorumVerifier, Recovered,
-    ServerState, Settings, Timing, Vote, Zab,
+    CloseReason, Configuration, HistoryLimits, Input, Introduction, LinkId, Membership, Notification, Output, Packet, QuorumVerifier,
+    Recovered, ServerState, Settings, Timing, Vote, Zab,
 };
 
 const LINK: LinkId = LinkId(7);
@@ -89,6 +89,25 @@ fn whose_voters_change_their_minds_does_not_wait_for_them() {
         assert_eq!(state_after(vote(1, 3, 2)), ServerState::Leading, "it looks anew: it will hear who leads");
         let expected = if follows { ServerState::Leading } else { ServerState::Looking };
         assert_eq!(state_after(vote(1, 3, 1)), expected);
+    }
+}
+
+/// ZooKeeper's `QuorumZxidSyncTest.testBehindLeader`: all servers but one are emptied and begin anew, then that one comes back.
+#[test]
+fn a_history_of_a_later_epoch_than_the_leaders_stays_outside() {
+    let link = LinkId(8);
+    let info = Introduction { accepted_epoch: Epoch(5), sid: Some(ServerId(2)), config_version: 0, is_paddock: false };
+    for (current, expected) in [(5, ServerState::Leading), (2, ServerState::Looking)] {
+        let mut zab = leader();
+        let mut outputs = Vec::new();
+        let vote = Vote { leader: ServerId(2), zxid: zxid(current, 1), peer_epoch: Epoch(current) };
+        let notification = Notification { state: ServerState::Looking, vote, election_epoch: 1, version: 2, config: None };
+        zab.handle(Input::Notification { from: ServerId(2), notification }, 0, &mut outputs);
+        zab.handle(Input::LearnerConnected(link), 0, &mut outputs);
+        zab.handle(Input::LearnerPacket(link, Packet::FollowerInfo(info)), 0, &mut outputs);
+        assert_eq!(zab.state(), expected, "one that only promised a later epoch is followed by the next election");
+        let is_closed = outputs.contains(&Output::CloseLearner(link, CloseReason::OtherPast));
+        assert_eq!(is_closed, expected == ServerState::Leading);
     }
 }
 

@@ -110,6 +110,8 @@ pub enum CloseReason {
     LaterConfiguration,
     /// Its history is ahead of the leader's.
     Ahead,
+    /// Its history is of a later epoch than that of an established leader: too many of those who knew that epoch have lost their data.
+    OtherPast,
     /// It said nothing for too long, or took too long to synchronize.
     Silent,
     /// It connected again.

@@ -50,7 +50,7 @@ use self::port::{Port, PortRules};
 use self::quorum::Quorum;
 use crate::config::HostPort;
 use crate::ids::ServerId;
-use crate::zab::{LinkId, Output};
+use crate::zab::{CloseReason, LinkId, Output};
 
 /// Why the links cannot be made.
 #[derive(Debug, Error)]
@@ -113,6 +113,12 @@ impl Peers {
             Output::ToLearner(link, packet) => self.quorum.send_to_learner(*link, packet),
             Output::CloseLearner(link, reason) => {
                 tracing::info!(link = link.0, ?reason, "hanging up on a learner");
+                if *reason == CloseReason::OtherPast {
+                    tracing::error!(
+                        link = link.0,
+                        "a server with data of a later epoch than this ensemble's stays outside: empty it, or the others"
+                    );
+                }
                 self.quorum.close_learner(*link);
             }
             Output::ConnectLeader { link, leader } => self.quorum.connect_leader(*link, *leader),
