@@ -187,17 +187,22 @@ impl Learner {
 
     /// A leader that is in a later round of elections, or backs another by now in the round that elected it, will not open its port.
     pub(super) fn notified(&self, from: ServerId, notification: &Notification, core: &Core) -> Result<(), Reason> {
-        let is_connecting = matches!(self.stage, Stage::Connecting { .. });
+        let has_heard_nothing = matches!(self.stage, Stage::Connecting { .. } | Stage::Registered);
         let backs_another = notification.election_epoch == core.vote_round && notification.vote.leader != self.leader;
         let has_moved_on = notification.state == ServerState::Looking && (notification.election_epoch > core.vote_round || backs_another);
-        if from == self.leader && is_connecting && has_moved_on { Err(Reason::LeaderLost) } else { Ok(()) }
+        if from == self.leader && has_heard_nothing && has_moved_on { Err(Reason::LeaderLost) } else { Ok(()) }
     }
 
     // Connecting.
 
+    /// Whether no more attempts are made to connect.
+    fn is_late(&self, core: &Core) -> bool {
+        self.now_ms - self.began_ms > CONNECT_LIMIT_MS.min(core.timing.init_limit_ms())
+    }
+
     fn tick(&mut self, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
         if let Stage::Connecting { retry_at_ms } = self.stage {
-            if self.now_ms - self.began_ms > CONNECT_LIMIT_MS.min(core.timing.init_limit_ms()) {
+            if self.is_late(core) {
                 return Err(Reason::LeaderLost);
             }
             if retry_at_ms.is_some_and(|retry_at_ms| self.now_ms >= retry_at_ms) {
@@ -215,9 +220,10 @@ impl Learner {
     }
 
     fn disconnected(&mut self, core: &Core) -> Result<(), Reason> {
+        // A link over which nothing came was perhaps none: before a Java leader opens its port a proxy may take the connection, and drop it.
+        let has_heard_nothing = matches!(self.stage, Stage::Connecting { retry_at_ms: None } | Stage::Registered);
         // Whoever cannot be reached on the election port either is gone.
-        let may_retry = matches!(self.stage, Stage::Connecting { retry_at_ms: None }) && !core.unreachable.contains(&self.leader);
-        if !may_retry {
+        if !has_heard_nothing || self.is_late(core) || core.unreachable.contains(&self.leader) {
             return Err(Reason::LeaderLost);
         }
         self.stage = Stage::Connecting { retry_at_ms: Some(self.now_ms + core.timing.connect_retry_ms) };
@@ -481,131 +487,5 @@ pub fn answer_ping(ping: &Rider, data: Bytes) -> Rider {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::ids::{Epoch, ServerId, Zxid};
-    use crate::zab::{
-        Configuration, HistoryLimits, Input, LinkId, Membership, Notification, Output, Packet, QuorumVerifier, Reason, Recovered,
-        RoleChange, ServerState, Settings, Timing, Vote, Zab,
-    };
-
-    const INIT_LIMIT_MS: i64 = 20_000;
-
-    /// A server that looks for a leader, and has promised nothing.
-    fn started() -> Zab {
-        recovered(Epoch(0))
-    }
-
-    /// The same with a promise in its files.
-    fn recovered(accepted_epoch: Epoch) -> Zab {
-        let verifier = QuorumVerifier::majority((1..=3).map(ServerId));
-        let configuration = Configuration::of(0, verifier);
-        let settings = Settings {
-            server_id: ServerId(1),
-            membership: Membership::new(configuration),
-            reader: None,
-            is_standalone: false,
-            timing: Timing::new(2000, 10, 5),
-            history: HistoryLimits::default(),
-            reads_disk: false,
-            forces_snapshot: false,
-            seed: 1,
-        };
-        let recovered = Recovered { accepted_epoch: Some(accepted_epoch), current_epoch: Some(Epoch(0)), ..Recovered::default() };
-        Zab::start(settings, recovered, 0, &mut Vec::new())
-    }
-
-    /// Lets it follow server 3, which tells its epoch 1; gives what that is answered.
-    fn told_epoch(zab: &mut Zab) -> Vec<Output> {
-        for (from, state) in [(2, ServerState::Following), (3, ServerState::Leading)] {
-            let vote = Vote { leader: ServerId(3), zxid: Zxid(0), peer_epoch: Epoch(1) };
-            let notification = Notification { state, vote, election_epoch: 1, version: 2, config: None };
-            zab.handle(Input::Notification { from: ServerId(from), notification }, 0, &mut Vec::new());
-        }
-        let mut outputs = Vec::new();
-        let leader_info = Packet::LeaderInfo { epoch: Epoch(1), version: 0x1_0000, is_paddock: false };
-        for input in [Input::LeaderConnected(LinkId(1)), Input::LeaderPacket(LinkId(1), leader_info)] {
-            zab.handle(input, 0, &mut outputs);
-        }
-        outputs
-    }
-
-    /// A server that follows server 3, up to its promise.
-    fn promised() -> Zab {
-        let mut zab = started();
-        told_epoch(&mut zab);
-        zab.handle(Input::AcceptedEpochStored(Epoch(1)), 0, &mut Vec::new());
-        zab
-    }
-
-    /// The promises that leave.
-    fn promises(outputs: &[Output]) -> Vec<Option<Epoch>> {
-        let promise = |output: &Output| match output {
-            Output::ToLeader(_, Packet::AckEpoch { current_epoch, .. }) => Some(*current_epoch),
-            _ => None,
-        };
-        outputs.iter().filter_map(promise).collect()
-    }
-
-    /// Two leaders of one epoch would have a quorum each if a server could promise it to both.
-    #[test]
-    fn a_promise_counts_once_and_only_when_it_is_durable() {
-        let mut zab = started();
-        assert_eq!(promises(&told_epoch(&mut zab)), []);
-        let mut outputs = Vec::new();
-        zab.handle(Input::AcceptedEpochStored(Epoch(1)), 0, &mut outputs);
-        assert_eq!(promises(&outputs), [Some(Epoch(0))]);
-        assert_eq!(promises(&told_epoch(&mut recovered(Epoch(1)))), [None], "it goes on with the leader, and does not count");
-    }
-
-    /// Server 2 voted for itself while nobody reached 3. Then 3 came.
-    #[test]
-    fn a_leader_that_backs_another_by_now_is_not_waited_for() {
-        let vote = |leader: i64, round: i64| {
-            let vote = Vote { leader: ServerId(leader), zxid: Zxid(0), peer_epoch: Epoch(0) };
-            let notification = Notification { state: ServerState::Looking, vote, election_epoch: round, version: 2, config: None };
-            Input::Notification { from: ServerId(2), notification }
-        };
-        let mut zab = started();
-        zab.handle(Input::PeerUnreachable(ServerId(3)), 0, &mut Vec::new());
-        zab.handle(vote(2, 1), 0, &mut Vec::new());
-        assert_eq!(zab.state(), ServerState::Following);
-        zab.handle(vote(2, 1), 1, &mut Vec::new());
-        assert_eq!(zab.state(), ServerState::Following, "it says so again");
-        let mut outputs = Vec::new();
-        zab.handle(vote(3, 1), 2, &mut outputs);
-        assert!(outputs.contains(&Output::Role(RoleChange::Looking { reason: Reason::LeaderLost })), "{outputs:?}");
-    }
-
-    /// Server 2 lost the leader first, and said so: this server need not hear it again.
-    #[test]
-    fn a_vote_for_the_next_round_that_came_a_little_early_counts() {
-        for (later_ms, is_elected) in [(10, true), (1001, false)] {
-            let mut zab = promised();
-            let vote = Vote { leader: ServerId(2), zxid: Zxid(0), peer_epoch: Epoch(0) };
-            let notification = Notification { state: ServerState::Looking, vote, election_epoch: 2, version: 2, config: None };
-            zab.handle(Input::Notification { from: ServerId(2), notification }, 5, &mut Vec::new());
-            let mut outputs = Vec::new();
-            zab.handle(Input::PeerUnreachable(ServerId(3)), 5 + later_ms, &mut outputs);
-            zab.handle(Input::LeaderDisconnected(LinkId(1)), 5 + later_ms, &mut outputs);
-            let elected = RoleChange::Elected { state: ServerState::Following, leader: ServerId(2), took_ms: 0 };
-            assert_eq!(outputs.contains(&Output::Role(elected)), is_elected, "{later_ms} ms later");
-        }
-    }
-
-    fn loses_leader(zab: &mut Zab, now_ms: i64) -> bool {
-        let mut outputs = Vec::new();
-        zab.handle(Input::Tick, now_ms, &mut outputs);
-        outputs.contains(&Output::Role(RoleChange::Looking { reason: Reason::LeaderSilent }))
-    }
-
-    /// Its bytes are no packets. The rim breaks the link when they stop.
-    #[test]
-    fn a_snapshot_may_take_longer_than_the_leader_may_be_silent() {
-        let mut zab = promised();
-        assert!(loses_leader(&mut zab, INIT_LIMIT_MS + 1));
-        let mut zab = promised();
-        zab.handle(Input::LeaderPacket(LinkId(1), Packet::Snap { zxid: Zxid(0x1_0000_0000) }), 1, &mut Vec::new());
-        assert!(!loses_leader(&mut zab, INIT_LIMIT_MS + 2) && !loses_leader(&mut zab, 3 * INIT_LIMIT_MS));
-        assert!(zab.wake_ms().is_some_and(|wake_ms| wake_ms > 3 * INIT_LIMIT_MS), "and nobody is in a hurry");
-    }
-}
+#[path = "learner_tests.rs"]
+mod tests;
