@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jute::Encode;
 
 use super::Input;
-use super::pump::{Pump, READ_ONLY_MS, TICK_MS, Told, connection};
+use super::pump::{Pump, READ_ONLY_MS, TICK_MS, Told, connection, resumption};
 use super::riders::Forwarded;
 use crate::ids::Zxid;
 use crate::proto::error_code::ErrorCode;
@@ -16,7 +16,7 @@ use crate::proto::txn::{Body, Txn, TxnHeader};
 use crate::replica::{Replica, ReplicaSettings, Shared};
 use crate::tree::data_tree::DataTree;
 use crate::tree::stat::OwnerRules;
-use crate::zab::{self, LinkId, Packet};
+use crate::zab::{self, LinkId, Packet, ServerState};
 
 /// The names of a leader's links, and of a learner's.
 fn links(of_leader: bool) -> impl Iterator<Item = LinkId> {
@@ -178,4 +178,30 @@ fn zookeeper_5010_a_server_that_stands_alone_logs_the_end_of_their_session() {
     assert!(matches!(outside.outputs[..], [zab::Output::Append { .. }]) && shared.tree.read().find("/orphan").is_some());
     replica.handle(now, [Input::Zab(zab::Input::Persisted(zxid))], &mut outside);
     assert!(shared.tree.read().find("/orphan").is_none());
+}
+
+/// A Java leader that was stopped for longer than sessions live lets them expire when it wakes, and says so to their clients, though others
+/// lead by then and go on with them. Nor does it know those that were opened meanwhile.
+#[test]
+fn u14_a_leader_that_wakes_refuses_no_session_that_lives() {
+    let mut pump = Pump::serving(3, 0);
+    let timeout_ms = 10 * TICK_MS as i32;
+    let (old, other) = (pump.leader(), pump.learners()[0]);
+    let known = pump.open(other, 1, timeout_ms);
+    pump.stop(old);
+    pump.advance(14 * TICK_MS);
+    let leads = |index: &usize| *index != old && pump.nodes[*index].outside.serving == Some(ServerState::Leading);
+    let new = (0..3).find(leads).expect("the others have elected one of them");
+    pump.resume(new, 6, known.id(), timeout_ms);
+    let later = pump.open(new, 7, timeout_ms);
+    let claims = [resumption(2, known.id(), timeout_ms), resumption(3, later.id(), timeout_ms)];
+    pump.wake(old, [Input::Tick].into_iter().chain(claims));
+    let outside = &pump.nodes[old].outside;
+    assert_eq!((outside.refused.len(), outside.expired.as_slice()), (0, [].as_slice()));
+    assert!([2, 3].iter().all(|&slot| outside.closed.contains(&connection(slot))), "the clients try elsewhere, or again");
+    pump.advance(5 * TICK_MS);
+    for (slot, session) in [(4, known), (5, later)] {
+        pump.resume(old, slot, session.id(), timeout_ms);
+        assert!(pump.nodes[old].outside.open.contains_key(&connection(slot)), "as a follower it knows them");
+    }
 }

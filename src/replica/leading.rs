@@ -219,7 +219,8 @@ impl Replica {
     /// Another connection of the same session is closed before the password is looked at (client-protocol.md §1.4 step 8).
     pub(super) fn resume_session(&mut self, claim: Claim<'_>, now: Now, effects: &mut impl Effects) {
         let Claim { connection, session: id, password: given, timeout_ms } = claim;
-        if matches!(self.role, Role::Idle) {
+        // A leader that has lost its office in this very turn does not know which sessions live.
+        if matches!(self.role, Role::Idle) || matches!(self.role, Role::Leading) && !self.zab.can_propose() {
             effects.close(connection);
             return;
         }

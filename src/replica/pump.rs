@@ -129,6 +129,8 @@ pub(super) struct Pump {
     pub(super) acks_wait: bool,
     /// Nothing goes from these servers to others, or to them.
     pub(super) isolated: BTreeSet<usize>,
+    /// These processes stand still.
+    stopped: BTreeSet<usize>,
     waiting: VecDeque<(usize, Input)>,
     pub(super) now_ms: i64,
     next_link: u64,
@@ -137,6 +139,12 @@ pub(super) struct Pump {
 
 pub(super) fn connection(slot: u32) -> ConnectionId {
     ConnectionId { slot, generation: 0 }
+}
+
+/// What a client sends that comes back to a session, with the right password.
+pub(super) fn resumption(slot: u32, session: SessionId, timeout_ms: i32) -> Input {
+    let password = password::generate(session).to_vec();
+    Input::ResumeSession { connection: connection(slot), session, password, timeout_ms, takes_read_only: false }
 }
 
 impl Pump {
@@ -154,6 +162,7 @@ impl Pump {
             held: BTreeSet::new(),
             acks_wait: false,
             isolated: BTreeSet::new(),
+            stopped: BTreeSet::new(),
             waiting: VecDeque::new(),
             now_ms: 0,
             next_link: LEADER_LINKS,
@@ -240,6 +249,7 @@ impl Pump {
     pub(super) fn run(&mut self) {
         while let Some((index, input)) = self.inbox.pop_front() {
             let waits = match input {
+                _ if self.stopped.contains(&index) => true,
                 Input::Zab(zab::Input::LeaderPacket(..)) => self.held.contains(&index),
                 Input::Zab(zab::Input::LearnerPacket(_, Packet::Ack { .. })) => self.acks_wait,
                 _ => false,
@@ -260,12 +270,26 @@ impl Pump {
         self.run();
     }
 
+    /// A process stands still: the others reach it no more, and what they send waits.
+    pub(super) fn stop(&mut self, index: usize) {
+        self.isolated.insert(index);
+        self.stopped.insert(index);
+    }
+
+    /// It goes on, and handles these inputs at once. The core is told the time first, as by the server's threads.
+    pub(super) fn wake(&mut self, index: usize, inputs: impl IntoIterator<Item = Input>) {
+        self.stopped.remove(&index);
+        self.turn(index, [Input::Zab(zab::Input::Tick)].into_iter().chain(inputs).collect());
+        self.heal();
+        self.release();
+    }
+
     /// Time passes, in steps, with ticks for the core and for sessions.
     pub(super) fn advance(&mut self, ms: i64) {
         let end_ms = self.now_ms + ms;
         while self.now_ms < end_ms {
             self.now_ms += 5;
-            for index in 0..self.nodes.len() {
+            for index in (0..self.nodes.len()).filter(|index| !self.stopped.contains(index)).collect::<Vec<_>>() {
                 if self.nodes[index].replica.wake_ms().is_some_and(|wake_ms| wake_ms <= self.now_ms) {
                     self.give(index, Input::Zab(zab::Input::Tick));
                 }
@@ -378,8 +402,7 @@ impl Pump {
 
     /// A client comes back to a session, with the right password.
     pub(super) fn resume(&mut self, index: usize, slot: u32, session: SessionId, timeout_ms: i32) {
-        let password = password::generate(session).to_vec();
-        self.give(index, Input::ResumeSession { connection: connection(slot), session, password, timeout_ms, takes_read_only: false });
+        self.give(index, resumption(slot, session, timeout_ms));
     }
 
     pub(super) fn request(&mut self, index: usize, slot: u32, xid: i32, op: OpCode, body: Vec<u8>) {
