@@ -108,7 +108,10 @@ impl DataTree {
                 let owner = self.rules().ttl_owner(txn.ttl);
                 self.apply_create(header, op, &txn.path, txn.data.as_deref(), &txn.acl, txn.parent_c_version, owner, observer)
             }
-            Body::Delete(txn) => self.apply_delete(Zxid(header.zxid), text(&txn.path), observer),
+            Body::Delete(txn) => {
+                let zxid = Zxid(header.zxid);
+                self.apply_delete(zxid, zxid, text(&txn.path), observer)
+            }
             Body::SetData(txn) => self.apply_set_data(header, op, txn, observer),
             Body::SetAcl(txn) => self.apply_set_acl(txn),
             Body::Check(_) => Applied::Checked,
@@ -149,17 +152,18 @@ impl DataTree {
         Applied::Created { op, path, stat: self.stat(id) }
     }
 
-    fn apply_delete(&mut self, zxid: Zxid, path: &str, observer: &mut impl Observer) -> Applied<'static> {
+    /// `pzxid` is what the parent says of it.
+    fn apply_delete(&mut self, zxid: Zxid, pzxid: Zxid, path: &str, observer: &mut impl Observer) -> Applied<'static> {
         let Some(parent) = self.parent_of(path) else {
             return Applied::Failed(ErrorCode::NO_NODE);
         };
         let Some(id) = self.find(path).filter(|_| path.len() > 1) else {
-            self.raise_pzxid(parent, zxid);
+            self.raise_pzxid(parent, pzxid);
             return Applied::Failed(ErrorCode::NO_NODE);
         };
         let (own_acl, parent_acl) = (Arc::clone(self.acl(id)), Arc::clone(self.acl(parent)));
         self.remove_subtree(id, path);
-        self.raise_pzxid(parent, zxid);
+        self.raise_pzxid(parent, pzxid);
         observer.written(path, 0);
         observer.changed(EventType::NodeDeleted, path, zxid, &own_acl);
         observer.changed(EventType::NodeChildrenChanged, path::event_parent(path), zxid, &parent_acl);
@@ -194,6 +198,9 @@ impl DataTree {
     }
 
     /// Deletes the listed paths, then whatever the session still owns.
+    ///
+    /// What a list leaves out the leader had not: a Java leader removes ephemerals whose session it does not know when it takes office,
+    /// as of the end of its history and without a txn (ZOOKEEPER-5010). Its parents' pzxids are from then.
     fn apply_close(
         &mut self,
         header: &TxnHeader,
@@ -201,19 +208,16 @@ impl DataTree {
         observer: &mut impl Observer,
     ) -> Applied<'static> {
         let zxid = Zxid(header.zxid);
-        for path in txn.and_then(|txn| txn.paths2_delete.as_ref()).into_iter().flatten() {
-            self.apply_delete(zxid, text(path), observer);
+        let listed = txn.and_then(|txn| txn.paths2_delete.as_ref());
+        for path in listed.into_iter().flatten() {
+            self.apply_delete(zxid, zxid, text(path), observer);
         }
-        self.delete_ephemerals_of(SessionId(header.client_id), zxid, observer);
-        Applied::Session
-    }
-
-    /// Deletes the ephemerals of a session that is gone.
-    pub fn delete_ephemerals_of(&mut self, session: SessionId, zxid: Zxid, observer: &mut impl Observer) {
-        let owned: BTreeSet<String> = self.ephemerals_of(session);
+        let pzxid = listed.and_then(|_| self.history_before(zxid)).unwrap_or(zxid);
+        let owned: BTreeSet<String> = self.ephemerals_of(SessionId(header.client_id));
         for path in &owned {
-            self.apply_delete(zxid, path, observer);
+            self.apply_delete(zxid, pzxid, path, observer);
         }
+        Applied::Session
     }
 }
 
@@ -271,6 +275,28 @@ mod tests {
         tree.apply(&close, &mut ());
         assert_eq!(tree.digest(), 0x1_7362_1a84);
         assert_eq!(tree.last_zxid(), Zxid(0x1_0000_0005));
+    }
+
+    /// A Java leader has removed an ephemeral of a session that it does not know, in its own tree, when it took office.
+    #[test]
+    fn zookeeper_5010_what_a_list_leaves_out_went_when_the_epoch_began() {
+        let (last, zxid) = (0x1_0000_0005, 0x2_0000_0003);
+        let kept = create("/kept", "", 0x1_0000_0001, 1, false, 1);
+        let orphan = create("/kept/orphan", "", last, 1, true, 1);
+        let (mut leader, mut learner) = (DataTree::new(1, OwnerRules::default(), true), DataTree::new(1, OwnerRules::default(), true));
+        for tree in [&mut leader, &mut learner] {
+            [&kept, &orphan].into_iter().for_each(|txn| drop(tree.apply(txn, &mut ())));
+        }
+        leader.apply_delete(Zxid(last), Zxid(last), "/kept/orphan", &mut ());
+        let later = create("/later", "", zxid - 1, 1, false, 2);
+        let paths2_delete = Some(Vec::new());
+        let header = TxnHeader { client_id: orphan.header.client_id, cxid: 0, zxid, time: 1, type_: -11 };
+        let close = Txn { header, body: Body::CloseSession(Some(records::CloseSessionTxn { paths2_delete })), digest: None };
+        for tree in [&mut leader, &mut learner] {
+            [&later, &close].into_iter().for_each(|txn| drop(tree.apply(txn, &mut ())));
+        }
+        assert!(learner.find("/kept/orphan").is_none());
+        assert_eq!(learner.digest(), leader.digest());
     }
 
     /// disk-formats.md §6.3: Java loses /a/b here.

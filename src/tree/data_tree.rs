@@ -41,6 +41,8 @@ pub struct DataTree {
     /// It may hold effects of txns that are still to be applied: its digest is of no zxid.
     is_fuzzy: bool,
     last_zxid: Zxid,
+    /// The last txn before the newest epoch, unless an image stands between.
+    epoch_began: Option<Zxid>,
     rules: OwnerRules,
 }
 
@@ -103,6 +105,7 @@ impl DataTree {
             digest_log: VecDeque::new(),
             is_fuzzy: false,
             last_zxid: Zxid::ZERO,
+            epoch_began: None,
             rules,
         };
         tree.store.set_data(ROOT, "", Some(b""));
@@ -399,6 +402,7 @@ impl DataTree {
         if zxid <= self.last_zxid {
             return;
         }
+        self.epoch_began = self.history_before(zxid);
         self.last_zxid = zxid;
         if self.digest_enabled && zxid.0 % DIGEST_LOG_INTERVAL == 0 {
             self.digest_log.push_back((zxid, self.digest));
@@ -408,9 +412,14 @@ impl DataTree {
         }
     }
 
+    /// The end of the history with which the epoch of this txn, the next one, began; `None` when that is not known any more.
+    pub(super) fn history_before(&self, next: Zxid) -> Option<Zxid> {
+        if next.epoch() > self.last_zxid.epoch() { Some(self.last_zxid) } else { self.epoch_began }
+    }
+
     /// Sets the zxid that a snapshot stands for.
     pub fn set_last_zxid(&mut self, zxid: Zxid) {
-        self.last_zxid = zxid;
+        (self.last_zxid, self.epoch_began) = (zxid, None);
     }
 
     /// The znode at a path; "" and "/" are the root.
