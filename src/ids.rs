@@ -47,6 +47,9 @@ impl Zxid {
 pub struct Epoch(pub i64);
 
 impl Epoch {
+    /// The last epoch there can be: the zxids of the next one would be negative.
+    pub const LAST: Self = Self(i32::MAX as i64);
+
     /// The epoch after this one.
     #[must_use]
     pub fn next(self) -> Self {

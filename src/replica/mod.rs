@@ -24,6 +24,8 @@ mod defect_tests;
 #[cfg(test)]
 mod ensemble_tests;
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod local_session_tests;
 #[cfg(test)]
 mod pump;

@@ -25,6 +25,9 @@ use crate::ids::{ServerId, Zxid};
 /// The zxid of a server whose database was never initialised: it does not vote (ZOOKEEPER-261).
 pub const UNINITIALIZED: Zxid = Zxid(-1);
 
+/// A vote of a round that lies so far ahead is none: no ensemble has held so many elections, and rounds must not run out.
+const ROUNDS_AHEAD_MAX: i64 = 1 << 32;
+
 /// What an election needs to know of its server. The round outlives the election.
 pub(super) struct Booth<'a> {
     pub(super) own: ServerId,
@@ -199,6 +202,9 @@ impl Election {
             return None;
         }
         let ballot = Ballot::of(notification);
+        if ballot.election_epoch.saturating_sub(*booth.round) > ROUNDS_AHEAD_MAX {
+            return None;
+        }
         match notification.state {
             ServerState::Looking => self.looking(from, ballot, now_ms, booth, outputs),
             ServerState::Observing => None,

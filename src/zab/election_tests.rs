@@ -214,3 +214,14 @@ fn a_vote_is_said_again_less_and_less_often() {
     }
     assert_eq!(said, [200, 600, 1400, 3000, 6200, 12_600, 25_400, 51_000]);
 }
+
+/// Rounds are counted from the start of the oldest process: whoever says that there were so many more lies, and the counter must not run out.
+#[test]
+fn a_round_that_no_ensemble_can_have_reached_is_not_joined() {
+    for (round, expected) in [(ROUNDS_AHEAD_MAX, ROUNDS_AHEAD_MAX), (ROUNDS_AHEAD_MAX + 2, 1), (i64::MAX, 1), (i64::MIN, 1)] {
+        let mut room = Room::new();
+        let mut election = room.begin();
+        room.hear(&mut election, 3, &looking(vote(3, 2, 5), round), 0);
+        assert_eq!(room.round, expected, "round {round}");
+    }
+}

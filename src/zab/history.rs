@@ -50,6 +50,8 @@ pub struct History {
     delivered_count: usize,
     /// Their bytes.
     delivered_bytes: usize,
+    /// Those of the other entries.
+    undelivered_bytes: usize,
     floor: Zxid,
     delivered: Zxid,
     last: Zxid,
@@ -59,7 +61,8 @@ impl History {
     /// A history that ends at `last`, all of it delivered and none of it in memory.
     #[must_use]
     pub fn new(limits: HistoryLimits, last: Zxid) -> Self {
-        Self { limits, entries: VecDeque::new(), delivered_count: 0, delivered_bytes: 0, floor: last, delivered: last, last }
+        let entries = VecDeque::new();
+        Self { limits, entries, delivered_count: 0, delivered_bytes: 0, undelivered_bytes: 0, floor: last, delivered: last, last }
     }
 
     /// A history that ends with these txns, all delivered. A hole in them, or an end elsewhere, and only the part behind it is taken.
@@ -101,12 +104,19 @@ impl History {
         self.entries.len() - self.delivered_count
     }
 
+    /// Bytes of the txns that are not delivered.
+    #[must_use]
+    pub fn undelivered_bytes(&self) -> usize {
+        self.undelivered_bytes
+    }
+
     /// Adds the next txn.
     ///
     /// # Panics
     /// When it does not follow the last one: the caller has looked at [`follows`].
     pub fn append(&mut self, zxid: Zxid, payload: Bytes) {
         assert!(follows(self.last, zxid), "the history has no holes: {zxid} after {}", self.last);
+        self.undelivered_bytes += payload.len();
         self.entries.push_back(Entry { zxid, payload });
         self.last = zxid;
     }
@@ -122,11 +132,13 @@ impl History {
         if self.limits.delivered_count_max == 0 {
             // Nothing is kept: nothing need be shared.
             let entry = self.entries.pop_front()?;
+            self.undelivered_bytes -= entry.payload.len();
             (self.delivered, self.floor) = (entry.zxid, entry.zxid);
             return Some((entry.zxid, entry.payload));
         }
         let entry = self.entries.get(self.delivered_count)?.clone();
         self.delivered_count += 1;
+        self.undelivered_bytes -= entry.payload.len();
         self.delivered_bytes += entry.payload.len();
         self.delivered = entry.zxid;
         self.trim();
@@ -153,6 +165,8 @@ impl History {
             if self.entries.len() < self.delivered_count {
                 self.delivered_count -= 1;
                 self.delivered_bytes -= dropped.payload.len();
+            } else {
+                self.undelivered_bytes -= dropped.payload.len();
             }
         }
         self.last = to;
@@ -256,6 +270,8 @@ mod tests {
                 let expected: Vec<_> = all[..keep].iter().enumerate().map(|(index, &zxid)| (zxid, index < delivered)).collect();
                 assert_eq!(zxids(&history, Zxid::ZERO), expected, "keep {keep} of which {delivered} delivered");
                 assert_eq!(history.last(), to);
+                let waiting = expected.iter().filter(|(_, is_delivered)| !is_delivered);
+                assert_eq!(history.undelivered_bytes(), waiting.map(|&(zxid, _)| txn(zxid).len()).sum::<usize>());
                 assert_eq!(
                     history.delivered(),
                     if delivered < keep { delivered.checked_sub(1).map_or(Zxid::ZERO, |i| all[i]) } else { to }

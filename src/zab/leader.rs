@@ -565,7 +565,8 @@ impl Leader {
         }
         // Who does not say who it is gets a number that nobody has, as at a Java leader.
         let sid = info.sid.filter(|sid| sid.0 >= 0).unwrap_or(ServerId(-1 - link.0 as i64));
-        if sid == core.own {
+        // Behind the last epoch there is none: whoever says that it has promised that is left out, and all others go on.
+        if sid == core.own || info.accepted_epoch >= Epoch::LAST {
             self.close(link, CloseReason::Misbehaved, outputs);
             return Ok(());
         }

@@ -163,3 +163,22 @@ fn zookeeper_1277_alone_the_next_epoch_begins_at_once() {
     let mut propose = || zab.propose(Bytes::from_static(b"txn"), &mut Vec::new());
     assert_eq!([propose(), propose(), propose()], [zxid(1, COUNTER_MAX), zxid(2, 1), zxid(2, 2)]);
 }
+
+/// There is no epoch behind the last one, and a leader that took it for promised could never lead again.
+#[test]
+fn who_has_promised_the_last_epoch_is_left_out() {
+    let vote = Vote { leader: ServerId(3), zxid: zxid(1, 9), peer_epoch: Epoch(1) };
+    let notification = Notification { state: ServerState::Looking, vote, election_epoch: 1, version: 2, config: None };
+    let mut zab = Zab::start(settings(), recovered(), 0, &mut Vec::new());
+    for from in [1, 2] {
+        zab.handle(Input::Notification { from: ServerId(from), notification: notification.clone() }, 0, &mut Vec::new());
+    }
+    let info = Introduction { accepted_epoch: Epoch::LAST, sid: Some(ServerId(2)), config_version: 0, is_paddock: false };
+    let mut outputs = Vec::new();
+    for input in [Input::LearnerConnected(LinkId(8)), Input::LearnerPacket(LinkId(8), Packet::FollowerInfo(info))] {
+        zab.handle(input, 0, &mut outputs);
+    }
+    assert_eq!(outputs, [Output::CloseLearner(LinkId(8), CloseReason::Misbehaved)]);
+    establishes().into_iter().for_each(|input| zab.handle(input, 0, &mut Vec::new()));
+    assert!(zab.can_propose(), "with the other one it leads");
+}

@@ -27,8 +27,12 @@ use crate::ids::{Epoch, ServerId, Zxid};
 /// A leader that has not opened its quorum port after this time, ms, is none. A Java leader opens it after its own finalize wait; a Java
 /// learner gives up after about half of this.
 const CONNECT_LIMIT_MS: i64 = 1000;
-/// So many packets are kept while the history is being replaced; the driver need not read more of them.
+/// So many packets are kept while the disk is at work.
 const HELD_COUNT_MAX: usize = 100_000;
+/// Bytes of their contents: as many as may wait on a link (`LINK_QUEUE_BYTES_MAX`).
+const HELD_BYTES_MAX: usize = 256 << 20;
+/// Bytes of txns that a leader may propose without committing any. Leaders have far fewer requests under way.
+const UNCOMMITTED_BYTES_MAX: usize = 512 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
@@ -71,6 +75,7 @@ pub(super) struct Learner {
     /// The newest proposal of this epoch that needs no ack of ours any more.
     acked: Zxid,
     held: VecDeque<Packet>,
+    held_bytes: usize,
     began_ms: i64,
     now_ms: i64,
     heard_ms: i64,
@@ -93,6 +98,7 @@ impl Learner {
             mode: SyncMode::Diff,
             acked: Zxid::ZERO,
             held: VecDeque::new(),
+            held_bytes: 0,
             began_ms: now_ms,
             now_ms,
             heard_ms: now_ms,
@@ -251,20 +257,14 @@ impl Learner {
 
     fn packet(&mut self, packet: Packet, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
         match (self.stage, packet) {
-            (Stage::Promising | Stage::Replacing { .. }, packet) => {
-                if self.held.len() >= HELD_COUNT_MAX {
-                    return Err(Reason::LeaderMisbehaved);
-                }
-                self.held.push_back(packet);
-                Ok(())
-            }
+            (Stage::Promising | Stage::Replacing { .. }, packet) => self.hold(packet),
             (Stage::Registered, Packet::LeaderInfo { epoch, is_paddock, .. }) => self.leader_info(epoch, is_paddock, core, outputs),
             (Stage::Promised, Packet::Diff { .. }) if !self.needs_snapshot => {
                 // What was logged is a beginning of the leader's history. The zxid of the packet is informative only (ZOOKEEPER-2355).
                 self.collect(SyncMode::Diff, core, outputs)
             }
             (Stage::Promised, Packet::Trunc { zxid }) if !self.needs_snapshot => self.truncate(zxid, core, outputs),
-            (Stage::Promised, Packet::Snap { zxid }) if zxid >= core.committed => {
+            (Stage::Promised, Packet::Snap { zxid }) if zxid >= core.committed && zxid.epoch() <= self.epoch => {
                 self.stage = Stage::Replacing { snap: Some(zxid) };
                 Ok(())
             }
@@ -342,8 +342,18 @@ impl Learner {
         self.release_held(core, outputs)
     }
 
+    fn hold(&mut self, packet: Packet) -> Result<(), Reason> {
+        self.held_bytes += packet.content_bytes();
+        if self.held.len() >= HELD_COUNT_MAX || self.held_bytes > HELD_BYTES_MAX {
+            return Err(Reason::LeaderMisbehaved);
+        }
+        self.held.push_back(packet);
+        Ok(())
+    }
+
     fn release_held(&mut self, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
         while let Some(packet) = self.held.pop_front() {
+            self.held_bytes -= packet.content_bytes();
             self.packet(packet, core, outputs)?;
         }
         Ok(())
@@ -387,13 +397,19 @@ impl Learner {
 
     fn proposal(&mut self, zxid: Zxid, payload: Bytes, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
         let last = core.history.last();
-        if follows(last, zxid) {
+        if follows(last, zxid) && self.may_propose(zxid, core) {
             core.append(zxid, payload, outputs);
             return Ok(());
         }
         // A Java leader repeats what its fuzzy snapshot may hold already, and may give one zxid to two txns (U6): the second is nothing.
         let is_repeated = zxid == last || (zxid < last && self.mode == SyncMode::Snap);
         if is_repeated { Ok(()) } else { Err(Reason::LeaderMisbehaved) }
+    }
+
+    /// A leader gives what lies before its epoch as history, then its own; what lies behind its epoch is another's.
+    fn may_propose(&self, zxid: Zxid, core: &Core) -> bool {
+        let is_history = self.stage == Stage::Collecting && zxid.epoch() < self.epoch;
+        (is_history || zxid.epoch() == self.epoch) && core.history.undelivered_bytes() <= UNCOMMITTED_BYTES_MAX
     }
 
     pub(super) fn commit(&mut self, zxid: Zxid, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {

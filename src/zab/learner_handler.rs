@@ -152,7 +152,8 @@ impl LearnerHandler {
 
     /// A PING was answered. Returns its number.
     pub(super) fn ponged(&mut self) -> u64 {
-        self.pong_count += 1;
+        // One that answers twice has answered what it was asked, and nothing that it will be asked.
+        self.pong_count = self.ping_count.min(self.pong_count + 1);
         while let Some((_, sent_ms)) = self.unanswered.pop_front_if(|(count, _)| *count <= self.pong_count) {
             self.followed_ms = sent_ms;
         }
@@ -315,7 +316,8 @@ mod tests {
         assert_eq!((handler.ponged(), handler.followed_ms), (1, 100));
         assert_eq!((handler.ponged(), handler.followed_ms), (2, 100), "too close to the one before to be told apart");
         assert_eq!((handler.ponged(), handler.followed_ms), (3, 200));
-        assert_eq!((handler.ponged(), handler.followed_ms), (4, 200), "nobody asked for this one");
+        assert_eq!((handler.ponged(), handler.followed_ms), (3, 200), "nobody asked for this one");
+        assert_eq!((handler.pinged(300), handler.ponged()), (4, 4));
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! What a learner does when its link or its leader is not what it should be, and what it waits for.
 
-use super::CONNECT_LIMIT_MS;
+use super::{CONNECT_LIMIT_MS, HELD_BYTES_MAX, UNCOMMITTED_BYTES_MAX};
 use crate::ids::{Epoch, ServerId, Zxid};
 use crate::zab::{
-    Configuration, HistoryLimits, Input, LinkId, Membership, Notification, Output, Packet, QuorumVerifier, Reason, Recovered,
-    RoleChange, ServerState, Settings, Timing, Vote, Zab,
+    Configuration, HistoryLimits, Input, LinkId, Membership, Notification, Output, Packet, QuorumVerifier, Reason, Recovered, RoleChange,
+    ServerState, Settings, Timing, Vote, Zab,
 };
 
 const INIT_LIMIT_MS: i64 = 20_000;
@@ -183,4 +183,61 @@ fn a_snapshot_may_take_longer_than_the_leader_may_be_silent() {
     zab.handle(Input::LeaderPacket(LinkId(1), Packet::Snap { zxid: Zxid(0x1_0000_0000) }), 1, &mut Vec::new());
     assert!(!loses_leader(&mut zab, INIT_LIMIT_MS + 2) && !loses_leader(&mut zab, 3 * INIT_LIMIT_MS));
     assert!(zab.wake_ms().is_some_and(|wake_ms| wake_ms > 3 * INIT_LIMIT_MS), "and nobody is in a hurry");
+}
+
+fn proposal(epoch: i64, counter: u32, bytes: usize) -> Packet {
+    Packet::Proposal { zxid: Zxid::new(Epoch(epoch), counter), payload: bytes::Bytes::from(vec![0; bytes]) }
+}
+
+/// A follower of server 3 in epoch 1, at the given step.
+fn after(packets: impl IntoIterator<Item = Packet>) -> Zab {
+    let mut zab = promised();
+    for packet in packets {
+        let _ = hears(&mut zab, packet);
+        handled(&mut zab, Input::CurrentEpochStored(Epoch(1)), 0);
+    }
+    zab
+}
+
+fn hears(zab: &mut Zab, packet: Packet) -> Option<Reason> {
+    let reason = |output: &Output| if let Output::Role(RoleChange::Looking { reason }) = output { Some(*reason) } else { None };
+    handled(zab, Input::LeaderPacket(LinkId(1), packet), 0).iter().find_map(reason)
+}
+
+/// Its acks would be counted from one epoch to the other, four thousand million of them; and what stands in the log of an epoch is taken
+/// for what the leader of that epoch proposed.
+#[test]
+fn what_is_proposed_for_another_epoch_than_the_leaders_is_not_logged() {
+    let diff = || Packet::Diff { zxid: Zxid(0) };
+    let newleader = || Packet::NewLeader { epoch: Epoch(1), config: None };
+    let misbehaved = Some(Reason::LeaderMisbehaved);
+    assert_eq!(hears(&mut after([diff()]), proposal(2, 1, 9)), misbehaved, "from the future, as history");
+    assert_eq!(hears(&mut after([diff()]), proposal(0, 1, 9)), None, "history");
+    for packets in [vec![diff(), newleader()], vec![diff(), newleader(), Packet::UpToDate]] {
+        for (epoch, expected) in [(0, misbehaved), (1, None), (2, misbehaved)] {
+            assert_eq!(hears(&mut after(packets.clone()), proposal(epoch, 1, 9)), expected, "of epoch {epoch} behind {packets:?}");
+        }
+    }
+    let snapshot = |epoch, counter| Packet::Snap { zxid: Zxid::new(Epoch(epoch), counter) };
+    assert_eq!(hears(&mut after([]), snapshot(2, 0)), misbehaved);
+    assert_eq!(hears(&mut after([]), snapshot(1, 7)), None);
+}
+
+#[test]
+fn what_a_leader_says_before_it_is_its_turn_is_kept_within_bounds() {
+    let mut zab = registered();
+    assert_eq!(hears(&mut zab, Packet::LeaderInfo { epoch: Epoch(1), version: 0x1_0000, is_paddock: false }), None);
+    let chunk = proposal(1, 1, 1 << 20);
+    let kept = (0..1000).take_while(|_| hears(&mut zab, chunk.clone()).is_none()).count();
+    assert_eq!(kept, HELD_BYTES_MAX >> 20);
+}
+
+#[test]
+fn a_leader_that_commits_nothing_is_left() {
+    let mut zab = after([Packet::Diff { zxid: Zxid(0) }, Packet::NewLeader { epoch: Epoch(1), config: None }, Packet::UpToDate]);
+    let payload = bytes::Bytes::from(vec![0; 1 << 20]);
+    let propose = |zab: &mut Zab, counter| hears(zab, Packet::Proposal { zxid: Zxid::new(Epoch(1), counter), payload: payload.clone() });
+    let kept = (1..2000).take_while(|&counter| propose(&mut zab, counter).is_none()).count();
+    assert_eq!(kept, (UNCOMMITTED_BYTES_MAX >> 20) + 1);
+    assert!(!zab.is_serving());
 }

@@ -283,6 +283,20 @@ impl Packet {
         QuorumPacket { type_, zxid: zxid.0, data, authinfo }.encode(out);
     }
 
+    /// Bytes of its content, without the few that every packet has.
+    #[must_use]
+    pub fn content_bytes(&self) -> usize {
+        match self {
+            Self::Proposal { payload, .. } | Self::Inform { payload, .. } | Self::InformAndActivate { payload, .. } => payload.len(),
+            Self::NewLeader { config: data, .. } | Self::Unknown { data, .. } => data.as_ref().map_or(0, Bytes::len),
+            Self::Rider(rider) => {
+                let ids = rider.authinfo.iter().flatten().map(|(scheme, id)| scheme.len() + id.len());
+                rider.data.as_ref().map_or(0, Bytes::len) + ids.sum::<usize>()
+            }
+            _ => 0,
+        }
+    }
+
     fn fields(&self) -> (i32, Zxid, Option<Cow<'_, [u8]>>) {
         let bare = |type_code, zxid: &Zxid| (type_code, *zxid, None);
         let with = |type_code, zxid: &Zxid, data: &'_ Bytes| (type_code, *zxid, Some(Cow::Owned(data.to_vec())));

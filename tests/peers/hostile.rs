@@ -218,3 +218,62 @@ async fn a_full_inbox_stops_the_reading() {
     server.inbox.is_full.store(false, SeqCst);
     server.inbox.until("the rest", |inputs| (inputs.len() > taken).then_some(())).await;
 }
+
+/// A leader of the test's own, and the link of a learner to it.
+async fn false_leader(learner: &Server, listener: &tokio::net::TcpListener) -> Raw {
+    learner.inbox.clear();
+    learner.peers.carry_out(&Output::ConnectLeader { link: LINK, leader: ServerId(2) });
+    let (stream, _) = soon("the learner", listener.accept()).await.expect("a connection");
+    learner.inbox.expect(Input::LeaderConnected(LINK)).await;
+    Raw { stream, bytes: Default::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leaders_that_speak_nonsense_are_left() {
+    let members = members(1..=2);
+    let mut settings = settings(1, &members);
+    settings.silence_limit_ms = 5_000;
+    let learner = start_with(settings).await;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", quorum_port(&members, 2))).await.expect("a free port");
+    let head = |length: i32| [&[0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1][..], &length.to_be_bytes()].concat();
+    let nonsense = [
+        b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n".to_vec(),
+        head(i32::MAX),
+        head((1 << 20) + 1),
+        head(-2),
+        // More authentication ids than there can be, and one that is too long.
+        [head(-1), i32::MAX.to_be_bytes().to_vec()].concat(),
+        [head(-1), 1_i32.to_be_bytes().to_vec(), i32::MAX.to_be_bytes().to_vec()].concat(),
+    ];
+    for bytes in nonsense {
+        let mut raw = false_leader(&learner, &listener).await;
+        raw.write_packets(&[proposal(1)]).await;
+        raw.write(&bytes).await;
+        raw.closed().await;
+        learner.inbox.expect(Input::LeaderDisconnected(LINK)).await;
+        let of_link = |input: &Input| !matches!(input, Input::PeerReachable(_) | Input::PeerUnreachable(_));
+        let inputs: Vec<Input> = learner.inbox.all().into_iter().filter(of_link).collect();
+        let expected = [Input::LeaderConnected(LINK), Input::LeaderPacket(LINK, proposal(1)), Input::LeaderDisconnected(LINK)];
+        assert_eq!(inputs, expected, "what came before the nonsense counts");
+    }
+    let mut half = false_leader(&learner, &listener).await;
+    half.write(&head(100)).await;
+    drop(half);
+    learner.inbox.expect(Input::LeaderDisconnected(LINK)).await;
+    assert!(!learner.inbox.all().iter().any(|input| matches!(input, Input::LeaderPacket(..))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_says_nothing_is_left() {
+    let members = members(1..=2);
+    let mut settings = settings(1, &members);
+    settings.silence_limit_ms = 50;
+    let learner = start_with(settings).await;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", quorum_port(&members, 2))).await.expect("a free port");
+    for beginning in [&[][..], &[0, 0, 0, 2, 0], b"\0\0\0\x02\0\0\0\x01\0\0\0\x01\0\0\0\x10half"] {
+        let mut raw = false_leader(&learner, &listener).await;
+        raw.write(beginning).await;
+        raw.closed().await;
+        learner.inbox.expect(Input::LeaderDisconnected(LINK)).await;
+    }
+}

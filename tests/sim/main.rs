@@ -1,11 +1,16 @@
 //! Simulation of the ordering core: N servers, one seed, every fault there is, and the published invariants at every step.
 //!
+//! Two more tests set one core against partners that keep to no rule.
+//!
 //! `SIM_SEEDS=20000 cargo test --release --test sim` runs so many fresh seeds; `SIM_SEED=7 SIM_TRACE=1 cargo test --test sim -- --nocapture`
 //! runs one and tells everything.
 
 mod checkers;
 mod disk;
 mod faults;
+mod hostile;
+mod hostile_leader;
+mod hostile_learners;
 mod members;
 mod network;
 mod random;
@@ -86,6 +91,30 @@ fn invariants_hold_under_every_fault() {
 #[test]
 fn invariants_hold_while_members_change() {
     hold(true);
+}
+
+#[test]
+fn a_hostile_leader_breaks_no_promise() {
+    attacks("a_hostile_leader", hostile_leader::run);
+}
+
+#[test]
+fn hostile_learners_break_no_promise() {
+    attacks("hostile_learners", hostile_learners::run);
+}
+
+/// Attacks from the fixed seeds and the fresh ones; in all of them together something must have come about.
+fn attacks(name: &str, run: fn(u64) -> usize) {
+    let fresh = environment("SIM_SEEDS").unwrap_or(50);
+    let first = environment("SIM_FIRST").unwrap_or_else(fresh_start);
+    let seeds = (0..FIXED_SEEDS).chain((0..fresh).map(|index| first.wrapping_add(index)));
+    let mut done = 0;
+    for seed in environment("SIM_SEED").map_or_else(|| seeds.collect(), |seed| vec![seed]) {
+        let result = catch_unwind(|| run(seed));
+        done += result.unwrap_or_else(|_| panic!("replay it with: SIM_SEED={seed} cargo test --test sim {name} -- --nocapture"));
+    }
+    println!("{name}: {done} in {} seeds", FIXED_SEEDS + fresh);
+    assert!(done > 0 || environment("SIM_SEED").is_some(), "the core got nowhere");
 }
 
 /// Runs the fixed seeds and the fresh ones.
