@@ -43,10 +43,12 @@ class EnsembleRound(Round):
         self.locks_log = self.folder / "locks.log"
         self.locks = popen(command, self.locks_log)
 
+    def beside(self):
+        return {"locks": self.locks, **super().beside()}
+
     def finish(self):
-        self.end("locks", self.locks)
-        self.locked = json.loads(self.locks_log.read_text().splitlines()[-1])
         super().finish()
+        self.locked = json.loads(self.locks_log.read_text().splitlines()[-1])
 
     def abandon(self):
         super().abandon()

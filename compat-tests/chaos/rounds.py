@@ -126,12 +126,18 @@ class Round:
         time.sleep(self.random.uniform(0.05, 1))
         os.kill(pid, signal.SIGCONT)
 
+    def beside(self):
+        """The clients that reach the servers through the load's gates, by name."""
+        return {"kazoo": self.kazoo, **{f"watcher{number}": watcher for number, watcher in enumerate(self.watchers)}}
+
     def finish(self):
-        """Ends all clients; returns what `chaos check` found."""
-        self.end("kazoo", self.kazoo)
-        for number, watcher in enumerate(self.watchers):
+        """Ends all clients, the load behind the others."""
+        clients = self.beside()
+        for client in clients.values():
+            client.stdin.close()
+        for name, client in clients.items():
             # The shell ends with 1 when its last command failed, which a kill explains.
-            self.end(f"watcher{number}", watcher, codes=(0, 1))
+            self.end(name, client, codes=(0, 1) if client in self.watchers else (0,))
         self.end("load", self.load)
 
     def end(self, name, process, codes=(0,)):
