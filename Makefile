@@ -2,7 +2,7 @@
 # make run-ensemble  three servers as one ensemble on client ports 2181 to 2183 (FIRST_PORT), data in ./data-ensemble; Ctrl-C stops them
 # make test   the one gate: everything that has to hold
 # make kills  kills a server under load 300 times and checks every history (20 minutes)
-# make ensemble-chaos  ensembles of three and five servers under load and every fault for CHAOS_SECONDS (3600)
+# make ensemble-chaos  ensembles of three and five servers under load and every fault for CHAOS_SECONDS (3600); as root each server has a network namespace
 # make compositions  COMPOSITIONS (200) rounds over every composition and leader of three Java and Paddock servers, under load
 # make migration  moves an ensemble of Java servers here and back ROUNDS (20) times, under load
 # make migration-large  the same once with two million znodes and 10,000 sessions, each step timed

@@ -5,10 +5,11 @@ import json
 import shutil
 import time
 
+import cuts
 import zkwire
 from faults import STOP_MOST, Trouble
 from members import digests, sync
-from mesh import Mesh
+from mesh import MESHES
 from rounds import HERE, PROPERTIES, SETTINGS, TIMEOUT_SECONDS, Broken, Round, popen
 from waking import wakes
 
@@ -18,7 +19,8 @@ ROUND_SECONDS = 25
 DISK = "48m"
 # Java servers take unknown lines as properties, too.
 TYPES = dict(item.removeprefix("zookeeper.").split("=") for item in PROPERTIES)
-SUMS = ("operations", "acknowledged", "unknown", "syncs", "events", "sessions", "links", "violations", "held", "locked_writes", "fenced")
+SUMS = ("operations", "acknowledged", "unknown", "syncs", "events", "sessions", "links", "violations", "locks", "elections",
+        "masters", "locked_writes", "fenced")
 
 
 class EnsembleRound(Round):
@@ -83,11 +85,12 @@ class EnsembleRound(Round):
 class Campaign:
     """All rounds over one ensemble."""
 
-    def __init__(self, kinds, programs, work, seed, disk=False, wired=True):
-        """`kinds` says what each server is, java or paddock."""
+    def __init__(self, kinds, programs, work, seed, disk=False, links="proxies"):
+        """`kinds` says what each server is, java or paddock, `links` how they reach each other: one of MESHES."""
         self.programs, self.work, self.count, self.seed = programs, work, len(kinds), seed
-        self.sums, self.faults, self.stalest, self.rounds = collections.Counter(), collections.Counter(), 0.0, 0
-        self.mesh = Mesh(kinds, work / "-".join(kinds), {**SETTINGS, **TYPES}, DISK if disk else None, wired)
+        self.sums, self.faults, self.rounds = collections.Counter(), collections.Counter(), 0
+        self.stalest = self.slowest = 0.0
+        self.mesh = MESHES[links](kinds, work / "-".join(kinds), {**SETTINGS, **TYPES}, DISK if disk else None)
 
     def start(self):
         self.mesh.start()
@@ -103,6 +106,7 @@ class Campaign:
             one.finish()
         finally:
             self.faults += one.faults.counts
+            self.slowest = max(self.slowest, one.faults.slowest)
             one.abandon()
         try:
             found = one.check()
@@ -115,7 +119,8 @@ class Campaign:
         self.sums.update({name: {**found, **one.locked}[name] for name in SUMS})
         self.stalest = max(self.stalest, found["stalest"])
         print(f"       seed {seed}: {one.faults.counts.total()} faults, {found['operations']} operations, {found['acknowledged']} writes "
-              f"acknowledged, {found['unknown']} without answer, stalest read {found['stalest']:.2f} s, {len(tree)} znodes on each; "
+              f"acknowledged, {found['unknown']} without answer, stalest read {found['stalest']:.2f} s, slowest recovery "
+              f"{one.faults.slowest:.1f} s, {len(tree)} znodes on each; "
               f"checked in {found['seconds']:.1f} s", flush=True)
         shutil.rmtree(one.folder)
         return tree
@@ -133,13 +138,20 @@ class Campaign:
             if not judge.failed:
                 judge.case(f"a {role} that was stopped wakes and answers nothing from before", wakes, self.mesh, role)
 
+    def cuts(self, judge, is_bounded):
+        """Each way in which a network may leave one server alone; against the bounds, or only to see what happens."""
+        if judge.failed:
+            return
+        cuts.prepare(self.mesh)
+        for title, arguments in cuts.scenes():
+            if not judge.failed:
+                judge.case(title, cuts.bounded if is_bounded else cuts.cut_off, self.mesh, *arguments)
+        cuts.clean(self.mesh)
+
     def end(self):
-        for server in self.mesh.servers.values():
-            if server.running():
-                server.kill()
-        self.mesh.unmount()
+        self.mesh.end()
 
     def report(self):
         kinds = ", ".join(f"{count} × {kind}" for kind, count in sorted(self.faults.items()))
         return (f"{self.count} servers, {self.rounds} rounds: " + ", ".join(f"{self.sums[name]} {name}" for name in SUMS) +
-                f", stalest read {self.stalest:.2f} s\n       faults: {self.faults.total()} ({kinds})")
+                f", stalest read {self.stalest:.2f} s, slowest recovery {self.slowest:.1f} s\n       faults: {self.faults.total()} ({kinds})")

@@ -30,11 +30,14 @@ class Trouble:
 
     def __init__(self, mesh, random, timeout):
         self.mesh, self.random, self.timeout = mesh, random, timeout
-        self.counts, self.stopped = collections.Counter(), set()
-        self.kinds = [(8, self.kill), (6, self.stop_process), (2, self.terminate), (3, self.isolate), (2, self.split), (3, self.one_way),
-                      (2, self.slow), (1, self.wipe)]
+        self.counts, self.stopped, self.slowest = collections.Counter(), set(), 0.0
+        self.kinds = [(8, self.kill), (6, self.stop_process), (2, self.terminate), (3, self.isolate), (2, self.split), (2, self.ring),
+                      (3, self.one_way), (2, self.slow), (1, self.wipe)]
         # These befall the leader first, however short the time is.
         self.due = [self.kill, self.stop_process, self.isolate]
+        if mesh.is_network:
+            self.kinds += [(3, self.unplug), (3, self.lose_power), (2, self.make_lossy)]
+            self.due.append(self.unplug)
         if mesh.mounted:
             self.kinds.append((2, self.fill_disk))
 
@@ -70,11 +73,13 @@ class Trouble:
         return kind(victim, "leader" if victim == leader else "follower")
 
     def recovered(self):
-        """Nobody has ended who was not told to, and all serve."""
+        """Nobody has ended who was not told to, and all serve; `slowest` is the longest that this took."""
+        began = time.monotonic()
         for sid, server in self.mesh.servers.items():
             if not server.running():
                 raise ServerError(f"server {sid} has ended by itself with {server.process.returncode}\n{server.log_tail()}")
         wait_for(lambda: len(self.mesh.modes()) == len(self.mesh.servers), "every server to serve", SERVE_SECONDS)
+        self.slowest = max(self.slowest, time.monotonic() - began)
 
     def a_while(self):
         """Mostly short; now and then longer than a session lives."""
@@ -108,41 +113,64 @@ class Trouble:
             os.kill(pid, signal.SIGCONT)
         return end
 
+    def others(self, sid):
+        return [other for other in self.mesh.servers if other != sid]
+
     def isolate(self, sid, role):
-        """Nobody reaches this one, either at once or without being told."""
+        """No other server reaches this one, either at once or without being told; clients do."""
         self.counts[f"isolation of a {role}"] += 1
-        command = self.random.choice(("cut", "freeze"))
-        for other in self.mesh.servers:
-            if other != sid:
-                self.mesh.part(command, sid, other)
+        self.mesh.cut([(sid, other) for other in self.others(sid)], tells=self.random.random() < 0.5)
         return self.healing()
 
     def split(self, sid, _role):
         """Two groups that do not reach each other; which of them is a quorum is left to chance."""
         self.counts["split"] += 1
-        others = [other for other in self.mesh.servers if other != sid]
+        others = self.others(sid)
         group = {sid, *self.random.sample(others, self.random.randrange(len(others)))}
-        for one in group:
-            for other in self.mesh.servers:
-                if other not in group:
-                    self.mesh.part("freeze", one, other)
+        self.mesh.cut([(one, other) for one in group for other in self.mesh.servers if other not in group])
+        return self.healing()
+
+    def ring(self, sid, _role):
+        """Each reaches its two neighbours only: of five no two see the same majority. Of three it is a chain with this one in its middle."""
+        self.counts["ring"] += 1
+        circle = [sid, *self.random.sample(others := self.others(sid), len(others))]
+        lost = [(one, other) for at, one in enumerate(circle) for other in circle[at + 2:] if (at, other) != (0, circle[-1])]
+        self.mesh.cut(lost or [(circle[1], circle[2])])
         return self.healing()
 
     def one_way(self, sid, role):
         """What this one sends is lost, or what is sent to it, with one of the others or with all."""
         self.counts[f"one-way loss at a {role}"] += 1
-        others = [other for other in self.mesh.servers if other != sid]
+        others = self.others(sid)
         sends = self.random.random() < 0.5
-        for other in self.random.sample(others, self.random.choice((1, len(others)))):
-            self.mesh.lose(*((sid, other) if sends else (other, sid)))
+        chosen = self.random.sample(others, self.random.choice((1, len(others))))
+        self.mesh.lose([(sid, other) if sends else (other, sid) for other in chosen])
         return self.healing()
 
     def slow(self, sid, role):
         self.counts[f"slow links of a {role}"] += 1
-        for other in self.mesh.servers:
-            if other != sid:
-                self.mesh.part("slow", sid, other)
+        self.mesh.slow(sid)
         return self.healing()
+
+    def make_lossy(self, sid, role):
+        """Some of all packets of this one are lost, both ways."""
+        self.counts[f"lossy links of a {role}"] += 1
+        self.mesh.make_lossy(sid)
+        return self.healing()
+
+    def unplug(self, sid, role):
+        """Nobody reaches this one, clients neither."""
+        self.counts[f"unplugged {role}"] += 1
+        self.mesh.unplug(sid)
+        return self.healing()
+
+    def lose_power(self, sid, role):
+        """It is gone at once, and no packet tells of its end. It may be back before the others have noticed."""
+        self.counts[f"power loss of a {role}"] += 1
+        self.mesh.unplug(sid)
+        server = self.mesh.servers[sid]
+        server.kill()
+        return lambda: (self.a_while(), self.mesh.heal(), launch(server))
 
     def healing(self):
         return lambda: (self.a_while(), self.mesh.heal())

@@ -98,6 +98,8 @@ class Server:
         self.config_path = self.folder / "zoo.cfg"
         # The server rewrites it: the first one is the last that is written here.
         self.keeps_config = False
+        # Words before the command, which must become the server without another process.
+        self.prefix = []
         self.process = None
         self.settings = {"dataDir": str(self.folder / "data"), "clientPortAddress": HOST, **DEFAULTS}
         self.settings.update(settings or {})
@@ -140,7 +142,7 @@ class Server:
         """Starts the process without waiting until it serves."""
         if self.running():
             raise ServerError(f"{self.address} runs already")
-        command = self.command()
+        command = [*self.prefix, *self.command()]
         self.data_dir.mkdir(parents=True, exist_ok=True)
         if not (self.keeps_config and self.config_path.exists()):
             self.config_path.write_text(self.config_text())
