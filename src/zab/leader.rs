@@ -232,10 +232,7 @@ impl Leader {
     /// The learner may serve; what was committed since its NEWLEADER was held back until here (ZOOKEEPER-4394).
     pub(super) fn up_to_date(&mut self, link: LinkId, core: &mut Core, outputs: &mut Vec<Output>) {
         let Some(handler) = self.learners.get_mut(&link) else { return };
-        assert_eq!(handler.stage, Stage::Acked, "UPTODATE answers the ack of NEWLEADER");
-        handler.stage = Stage::Synced;
-        // It had nothing to say while it waited for the others.
-        handler.heard_ms = self.now_ms;
+        handler.serves(self.now_ms);
         handler.send(Packet::UpToDate, outputs);
         if !handler.is_observer && core.history.delivered() > handler.told {
             let told = handler.told;

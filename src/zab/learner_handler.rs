@@ -76,6 +76,8 @@ pub(super) struct LearnerHandler {
     pub(super) pong_count: u64,
     /// Some of the PINGs that are not answered: the number of each, and when it was sent.
     unanswered: VecDeque<(u64, i64)>,
+    /// Since when it may serve.
+    pub(super) serves_since_ms: i64,
     /// It followed this leader at this time or later: when the newest PING that it answered was sent. What arrives may have been under way
     /// for long, so its arrival proves nothing.
     pub(super) followed_ms: i64,
@@ -103,6 +105,7 @@ impl LearnerHandler {
             ping_count: 0,
             pong_count: 0,
             unanswered: VecDeque::new(),
+            serves_since_ms: now_ms,
             followed_ms: now_ms,
         }
     }
@@ -244,15 +247,24 @@ impl LearnerHandler {
         }
     }
 
-    /// Whether it must be given up: it says nothing, or its disk has not finished a proposal for too long. It has nothing to say while a
-    /// snapshot is made or sent, and the rim sees whether that goes on; nor until UPTODATE, but then others are waited for.
+    /// It may serve from here on. It had nothing to say while it waited for the others.
+    pub(super) fn serves(&mut self, now_ms: i64) {
+        assert_eq!(self.stage, Stage::Acked, "UPTODATE answers the ack of NEWLEADER");
+        self.stage = Stage::Synced;
+        (self.heard_ms, self.serves_since_ms) = (now_ms, now_ms);
+    }
+
+    /// Whether it must be given up: it says nothing, its disk has not finished a proposal for too long, or it answers PINGs of long ago: the
+    /// link to it is slower than what goes over it, and its clients read what is as old. It has nothing to say while a snapshot is made or
+    /// sent, and the rim sees whether that goes on; nor until UPTODATE, but then others are waited for.
     pub(super) fn is_too_slow(&self, now_ms: i64, init_limit_ms: i64, sync_limit_ms: i64) -> bool {
         let silence_limit_ms = if self.stage == Stage::Synced { sync_limit_ms } else { init_limit_ms };
         let is_served = matches!(self.stage, Stage::Freezing | Stage::Streaming { .. });
         let is_silent = !is_served && now_ms - self.heard_ms > silence_limit_ms;
         // Until NEWLEADER is acked the learner is busy with its history.
         let is_stuck = self.has_adopted() && !self.is_observer && self.due.is_some_and(|(_, since_ms)| now_ms - since_ms > sync_limit_ms);
-        is_silent || is_stuck
+        let is_behind = self.stage == Stage::Synced && now_ms - self.followed_ms.max(self.serves_since_ms) > sync_limit_ms;
+        is_silent || is_stuck || is_behind
     }
 }
 
@@ -345,13 +357,31 @@ mod tests {
         }
     }
 
+    /// Between this server and the learner lies a queue that gets longer: it says something all the time, about the past.
+    #[test]
+    fn a_learner_that_answers_from_long_ago_is_given_up() {
+        for is_observer in [false, true] {
+            let mut handler = LearnerHandler { is_observer, stage: Stage::Acked, ..handler(true) };
+            handler.serves(500);
+            assert_eq!([600, 700, 2000].map(|now_ms| handler.pinged(now_ms)), [1, 2, 3]);
+            assert_eq!(handler.ponged(), 1);
+            handler.heard_ms = 1600;
+            assert!(!handler.is_too_slow(1600, 9000, 1000));
+            assert!(handler.is_too_slow(1601, 9000, 1000), "at 600 it followed for the last time that is known");
+            assert_eq!(handler.ponged(), 2);
+            assert!(!handler.is_too_slow(1700, 9000, 1000));
+        }
+        let handler = LearnerHandler { stage: Stage::Synced, heard_ms: 1400, serves_since_ms: 500, ..handler(true) };
+        assert!(!handler.is_too_slow(1500, 9000, 1000), "it was asked nothing before it served");
+    }
+
     /// quorum-protocol.md §2.12: a learner that pings but whose disk stands still is dropped after syncLimit.
     #[test]
     fn a_learner_whose_disk_stands_still_is_given_up() {
         let mut handler = handler(false);
         handler.proposed(zxid(1), 100);
         handler.proposed(zxid(2), 900);
-        handler.heard_ms = 1200;
+        (handler.heard_ms, handler.followed_ms) = (1200, 1200);
         assert!(!handler.is_too_slow(1100, 9000, 1000));
         assert!(handler.is_too_slow(1101, 9000, 1000));
         assert!(handler.ack(zxid(1), 1101));

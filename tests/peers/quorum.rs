@@ -2,6 +2,7 @@
 
 use paddock::ids::{ServerId, Zxid};
 use paddock::zab::{CloseReason, Input, Output, Packet};
+use tokio::io::AsyncReadExt;
 
 use crate::harness::*;
 use crate::hostile::connect_when_open;
@@ -70,6 +71,23 @@ async fn a_learner_is_hung_up_on_behind_what_was_sent() {
     let again = join_again(&learner, &leader, link).await;
     assert!(again > link);
     assert!(!leader.inbox.all().contains(&Input::LearnerDisconnected(link)));
+}
+
+/// Nor does it get megabytes of the past over a slow link, when that is why it is hung up on: it would serve them as if they were new.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_learner_that_is_too_slow_gets_nothing_more() {
+    let members = members(1..=2);
+    let leader = start(2, &members).await;
+    leader.peers.carry_out(&Output::OpenQuorumPort);
+    let mut raw = connect_when_open(quorum_port(&members, 2)).await;
+    raw.write_packets(&[introduction()]).await;
+    let link = leader.learner().await;
+    (0..50_000).for_each(|counter| leader.send_to_learner(link, proposal(counter)));
+    leader.peers.flush();
+    leader.peers.carry_out(&Output::CloseLearner(link, CloseReason::Silent));
+    let mut received = Vec::new();
+    let end = soon("the end of the link", raw.stream.read_to_end(&mut received)).await;
+    assert!(end.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset), "{} bytes, then an end", received.len());
 }
 
 async fn join_again(learner: &Server, leader: &Server, before: paddock::zab::LinkId) -> paddock::zab::LinkId {

@@ -119,7 +119,7 @@ impl Peers {
                         "a server with data of a later epoch than this ensemble's stays outside: empty it, or the others"
                     );
                 }
-                self.quorum.close_learner(*link);
+                self.quorum.close_learner(*link, *reason);
             }
             Output::ConnectLeader { link, leader } => self.quorum.connect_leader(*link, *leader),
             Output::ToLeader(link, packet) => self.quorum.send_to_leader(*link, packet),

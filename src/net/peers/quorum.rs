@@ -20,7 +20,7 @@ use super::settings::{Addresses, PeerSettings, quorum_addresses};
 use super::{leader_link, learner_link, snapshot};
 use crate::config::HostPort;
 use crate::ids::ServerId;
-use crate::zab::{Input, LinkId, Packet};
+use crate::zab::{CloseReason, Input, LinkId, Packet};
 
 /// The links of learners are numbered from here on: those to leaders, which the core names, never get so far.
 const FIRST_LEARNER: u64 = 1 << 32;
@@ -208,9 +208,12 @@ impl Quorum {
         link
     }
 
-    /// Hangs up on a learner, behind what was sent to it.
-    pub(super) fn close_learner(&self, id: LinkId) {
-        if let Some(link) = self.remove_learner(id) {
+    /// Hangs up on a learner, behind what was sent to it. One that is too slow gets no more of that: it would serve it as if it were new.
+    pub(super) fn close_learner(&self, id: LinkId, reason: CloseReason) {
+        let Some(link) = self.remove_learner(id) else { return };
+        if reason == CloseReason::Silent {
+            link.reset();
+        } else {
             link.close_behind_queue();
         }
     }

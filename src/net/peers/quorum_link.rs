@@ -139,6 +139,12 @@ impl Link {
         self.woken();
     }
 
+    /// Closes at once, and what the kernel has not sent is thrown away: over a slow link it would arrive for a long time.
+    pub(super) fn reset(&self) {
+        let _ = SockRef::from(self.writer.as_ref()).set_linger(Some(Duration::ZERO));
+        self.close();
+    }
+
     // Snapshots.
 
     /// A snapshot follows what is queued now. Packets that are queued from here on come behind it.
