@@ -146,7 +146,10 @@ class Campaign:
         for title, arguments in cuts.scenes():
             if not judge.failed:
                 judge.case(title, cuts.bounded if is_bounded else cuts.cut_off, self.mesh, *arguments)
-        cuts.clean(self.mesh)
+        if is_bounded and not judge.failed:
+            judge.case("a follower behind a slow link shows nothing that is too old", cuts.lags, self.mesh)
+        if not judge.failed:
+            cuts.clean(self.mesh)
 
     def end(self):
         self.mesh.end()

@@ -7,7 +7,7 @@ import time
 import zkwire as zk
 from members import wait_for
 
-PATH = "/cuts"
+PATH, BULK_PATH = "/cuts", "/cuts/bulk"
 SESSION_MS = 20000
 # A request without an answer after this time is given up.
 PATIENCE_SECONDS = 1
@@ -18,21 +18,23 @@ BOUND_SECONDS = 3
 # Those who are left notice it after syncLimit ticks and then elect.
 OUTAGE_SECONDS = 8
 RETURN_SECONDS = 10
+LAG_SECONDS = 20
+BULK_WRITERS, BULK_BYTES = 4, 1000
 
 
 class Probe(threading.Thread):
     """Asks the same again and again of one of these servers, the next one when that does not answer; `answered` has (begun, ended) of each."""
 
-    def __init__(self, ensemble, sids, request):
+    def __init__(self, ensemble, sids, request, patience=PATIENCE_SECONDS):
         super().__init__(daemon=True)
-        self.ensemble, self.sids, self.request = ensemble, itertools.cycle(sids), request
+        self.ensemble, self.sids, self.request, self.patience = ensemble, itertools.cycle(sids), request, patience
         self.answered, self.over = [], threading.Event()
         self.start()
 
     def run(self):
         while not self.over.is_set():
             try:
-                client = self.ensemble.client(next(self.sids), SESSION_MS, seconds=PATIENCE_SECONDS)
+                client = self.ensemble.client(next(self.sids), SESSION_MS, seconds=self.patience)
             except (OSError, zk.Closed):
                 self.over.wait(PAUSE_SECONDS)
                 continue
@@ -128,6 +130,40 @@ def bounded(mesh, role, begin, seconds=CUT_SECONDS):
     assert returned < RETURN_SECONDS, f"all served again {returned:.2f} s after the end"
 
 
+def lags(mesh):
+    """More is written than goes through the link of a follower: what it shows is not from longer ago than it may serve when it is cut off."""
+    leader = mesh.leader()
+    mesh.wait_all_serving()
+    sid = mesh.followers()[0]
+    written, shown = [], []
+
+    def count(client):
+        client.set_data(PATH, b"%d" % len(written))
+        written.append(time.monotonic())
+
+    def look(client):
+        begun = time.monotonic()
+        shown.append((begun, int(client.get_data(PATH)[0])))
+
+    bulk = [Probe(mesh, [leader], lambda client: client.set_data(BULK_PATH, bytes(BULK_BYTES))) for _ in range(BULK_WRITERS)]
+    counter = Probe(mesh, [leader], count)
+    wait_for(lambda: written, "a write")
+    reader = Probe(mesh, [sid], look, patience=LAG_SECONDS)
+    try:
+        wait_for(lambda: shown, "a read")
+        mesh.slow(sid)
+        time.sleep(LAG_SECONDS)
+    finally:
+        for probe in (*bulk, counter, reader):
+            probe.end()
+        mesh.heal()
+    mesh.wait_all_serving()
+    # A number is old from the moment at which the next one was acknowledged.
+    stalest = max(begun - written[number + 1] for begun, number in shown if number + 1 < len(written))
+    print(f"       {len(written)} counts, {len(shown)} reads behind a slow link, the stalest from {stalest:.2f} s before", flush=True)
+    assert stalest < BOUND_SECONDS, f"it showed what was {stalest:.2f} s old"
+
+
 def scenes():
     """Title, and what `bounded` is told, of each."""
     for role in ("leader", "follower"):
@@ -139,11 +175,13 @@ def scenes():
 
 def prepare(mesh):
     client = mesh.client(mesh.leader())
-    client.create(PATH)
+    client.create(PATH, b"0")
+    client.create(BULK_PATH)
     client.close()
 
 
 def clean(mesh):
     client = mesh.client(mesh.leader())
+    client.delete(BULK_PATH)
     client.delete(PATH)
     client.close()

@@ -18,7 +18,7 @@ SUBNETS = [f"198.{second}.{third}" for second in (18, 19) for third in range(256
 # What the bridge calls its port to this namespace, where the clients are.
 CLIENTS = "clients"
 LOSS_PERCENT = 15
-SLOW = ("rate", "400kbit", "burst", "20kb", "latency", "400ms")
+SLOW = ("rate", "500kbit", "burst", "20kb", "latency", "900ms")
 GONE_SECONDS = 10
 # IP packets from a port to a port of the bridge, by the set that the pair is in.
 RULES = f"""
