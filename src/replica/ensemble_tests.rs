@@ -142,6 +142,25 @@ fn sessions_live_while_any_server_hears_of_them_and_expire_at_the_leader_alone()
     pump.agree();
 }
 
+/// A leader that is cut off proposes the end of sessions that others go on with.
+#[test]
+fn nobody_is_told_of_an_expiry_that_is_not_committed() {
+    let mut pump = Pump::serving(3, 0);
+    let leader = pump.leader();
+    let session = pump.open(leader, 1, 2 * TICK_MS as i32);
+    pump.acks_wait = true;
+    for _ in 0..4 {
+        pump.advance(TICK_MS);
+    }
+    assert_eq!(pump.nodes[leader].outside.expired, [session.id()]);
+    pump.resume(leader, 2, session.id(), 4000);
+    let outside = &pump.nodes[leader].outside;
+    assert!(outside.closed.contains(&connection(2)) && !outside.refused.contains(&connection(2)), "it may live on");
+    pump.release();
+    pump.resume(leader, 3, session.id(), 4000);
+    assert!(pump.nodes[leader].outside.refused.contains(&connection(3)), "now it is over");
+}
+
 /// A touch just before the connection broke counts too.
 #[test]
 fn a_session_whose_connection_is_gone_has_its_whole_timeout() {

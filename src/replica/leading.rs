@@ -239,7 +239,9 @@ impl Replica {
             self.ask_leader(connection, id, timeout_ms, now, effects);
             return;
         }
-        match self.sessions.get(id).filter(|cell| !cell.is_closing()) {
+        match self.sessions.get(id) {
+            // Its end is proposed, and may come to nothing: another leader would go on with it. Who asks again will know.
+            Some(cell) if cell.is_closing() => effects.close(connection),
             Some(cell) => {
                 let cell = Arc::clone(cell);
                 cell.set_owner(Owner::Here);
