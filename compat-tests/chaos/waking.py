@@ -1,4 +1,5 @@
 """A server that was stopped for long, and wakes while requests wait in its sockets."""
+import concurrent.futures
 import os
 import signal
 import time
@@ -8,6 +9,7 @@ from members import sync, wait_for
 
 PATH = "/waking"
 CLIENTS = 200
+OPENED_AT_ONCE = 20
 # So long after the new value was acknowledged do the requests for it leave: longer than a server may serve that was left behind.
 LATER_SECONDS = 4
 SESSION_MS = 10000
@@ -19,7 +21,9 @@ def wakes(ensemble, role):
     ensemble.wait_all_serving()
     victim = leader if role == "leader" else ensemble.followers()[0]
     other = next(sid for sid in ensemble.servers if sid not in (victim, leader))
-    patient = [ensemble.client(victim, SESSION_MS) for _ in range(CLIENTS)]
+    # Together: on a machine that has much to do the first would expire before the last is there.
+    with concurrent.futures.ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
+        patient = list(pool.map(lambda _: ensemble.client(victim, SESSION_MS), range(CLIENTS)))
     patient[0].create(PATH, b"old")
     sync(patient[-1])
     pid = ensemble.servers[victim].pid
