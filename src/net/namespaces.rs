@@ -73,7 +73,8 @@ impl Namespaces {
 
 fn namespace(path: &str) -> Option<&str> {
     let below = path.strip_prefix('/')?;
-    below.split('/').next().filter(|name| !name.is_empty())
+    let end = below.bytes().position(|byte| byte == b'/').unwrap_or(below.len());
+    (end > 0).then(|| &below[..end])
 }
 
 #[cfg(test)]
