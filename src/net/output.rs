@@ -5,7 +5,7 @@ use std::io;
 
 use bytes::{Buf, Bytes};
 
-/// Buffers up to this size are kept for the next turn; larger ones are given back.
+/// Buffers of a client up to this size are kept for the next turn; larger ones are given back: there are many clients.
 const KEPT_BYTES: usize = 2 << 10;
 
 /// From this size on a buffer is not appended to any more.
@@ -14,8 +14,10 @@ const SEALED_BYTES: usize = 256 << 10;
 const SPARE_BYTES_MAX: usize = 64 << 10;
 
 /// Encoded frames in their order: first what a full socket left over, then what was queued since.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Output {
+    /// Buffers up to this size are kept for the next turn.
+    kept_bytes: usize,
     left_over: VecDeque<Bytes>,
     left_over_bytes: usize,
     queued: Vec<u8>,
@@ -27,7 +29,19 @@ pub(super) struct Output {
     is_blocked: bool,
 }
 
+impl Default for Output {
+    fn default() -> Self {
+        Self::keeping(KEPT_BYTES)
+    }
+}
+
 impl Output {
+    /// One whose buffer is kept for the next turn up to so many bytes.
+    pub(super) fn keeping(kept_bytes: usize) -> Self {
+        let (left_over, queued) = (VecDeque::new(), Vec::new());
+        Self { kept_bytes, left_over, left_over_bytes: 0, queued, spent_bytes: 0, is_writing: false, is_blocked: false }
+    }
+
     /// Where frames are appended.
     pub(super) fn queue(&mut self) -> &mut Vec<u8> {
         &mut self.queued
@@ -79,7 +93,7 @@ impl Output {
     /// What was queued, without much room behind it.
     fn take_queued(&mut self) -> Bytes {
         let mut queued = std::mem::take(&mut self.queued);
-        if queued.capacity() - queued.len() > SPARE_BYTES_MAX {
+        if queued.capacity() - queued.len() > SPARE_BYTES_MAX.max(self.kept_bytes) {
             queued.shrink_to_fit();
         }
         Bytes::from(queued)
@@ -118,7 +132,7 @@ impl Output {
             self.left_over.push_front(bytes);
         } else if self.queued.capacity() == 0
             && let Ok(mut buffer) = bytes.try_into_mut().map(Vec::from)
-            && buffer.capacity() <= KEPT_BYTES
+            && buffer.capacity() <= self.kept_bytes
         {
             buffer.clear();
             self.queued = buffer;
@@ -155,6 +169,17 @@ mod tests {
         assert_eq!(last, "def");
         assert!(output.written(last, &Ok(3)).is_none());
         assert!(output.is_idle());
+    }
+
+    #[test]
+    fn a_buffer_that_may_be_kept_is_used_again() {
+        for (kept_bytes, is_kept) in [(KEPT_BYTES, false), (256 << 10, true)] {
+            let mut output = Output::keeping(kept_bytes);
+            output.queue().resize(40_000, 7);
+            let bytes = output.begin_write().expect("something waits");
+            assert!(output.written(bytes, &Ok(40_000)).is_none());
+            assert_eq!((output.queue().capacity() >= 40_000, output.len()), (is_kept, 0));
+        }
     }
 
     #[test]

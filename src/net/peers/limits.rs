@@ -38,6 +38,9 @@ pub const LEARNERS_QUEUE_BYTES_MAX: usize = 1 << 30;
 /// A link whose queue is shorter, in bytes, has room for more of a history or of a snapshot.
 pub const LINK_QUEUE_BYTES_ROOM: usize = 1 << 20;
 
+/// The buffer of a link that is kept for the next turn, bytes: it holds the proposals of a busy one, so that it need not grow anew each time.
+pub const LINK_BUFFER_BYTES_KEPT: usize = 256 << 10;
+
 /// The shortest and the longest time between two attempts to connect to a peer's election port. The first attempt waits for nothing.
 pub const DIAL_PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 

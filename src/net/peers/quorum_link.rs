@@ -14,7 +14,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::limits::{CLOSE_WAIT, LINK_QUEUE_BYTES_ROOM};
+use super::limits::{CLOSE_WAIT, LINK_BUFFER_BYTES_KEPT, LINK_QUEUE_BYTES_ROOM};
 use crate::net::output::Output;
 use crate::zab::{LinkId, Packet};
 
@@ -69,7 +69,14 @@ impl Link {
     /// A link, and the half that its task reads from.
     pub(super) fn new(id: LinkId, stream: TcpStream, queue_bytes_max: Arc<AtomicUsize>) -> (Self, OwnedReadHalf) {
         let (reader, writer) = stream.into_split();
-        let state = State { phase: Phase::Open, output: Output::default(), behind: None, is_dirty: false, blocked: None, close_by: None };
+        let state = State {
+            phase: Phase::Open,
+            output: Output::keeping(LINK_BUFFER_BYTES_KEPT),
+            behind: None,
+            is_dirty: false,
+            blocked: None,
+            close_by: None,
+        };
         let link = Self { id, queue_bytes_max, writer, wake: Notify::new(), has_room: Notify::new(), state: Mutex::new(state) };
         (link, reader)
     }
