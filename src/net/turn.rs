@@ -101,6 +101,9 @@ fn may_take_long(frame: &[u8], tree: &DataTree) -> bool {
     }
 }
 
+/// Room for so many writes of a turn is made at the first of them at most.
+const INPUTS_AT_ONCE: usize = 64;
+
 /// What a turn works with.
 struct Turn<'a> {
     now_ms: i64,
@@ -310,7 +313,12 @@ impl Connection {
         state.pending.push_back(Pending::Write { op, received_ms: turn.now_ms, closes, bytes: body.len(), is_large });
         state.pending_bytes += body.len();
         state.pending_writes += 1;
+        let frame_bytes = 12 + body.len();
         let (connection, identities, body) = (self.id(), Arc::clone(&state.identities), turn.kept.body(body));
+        if turn.inputs.is_empty() {
+            // Requests of one client are much of a size.
+            turn.inputs.reserve((turn.kept.bytes.len() / frame_bytes).min(INPUTS_AT_ONCE));
+        }
         turn.inputs.push(Input::Request(Request { connection, session, xid, op, body, identities }));
     }
 

@@ -46,6 +46,11 @@ impl LogQueue {
     }
 }
 
+/// Adds a batch to a queue; one that is empty takes it over as it is.
+fn append<T>(queue: &mut Vec<T>, mut batch: Vec<T>) {
+    if queue.is_empty() { *queue = batch } else { queue.append(&mut batch) }
+}
+
 /// The replica and what surrounds it.
 pub(super) struct Node {
     replica: Mutex<Replica>,
@@ -94,8 +99,8 @@ impl Node {
     }
 
     /// Puts work into the inbox and sees to it that it is done: here and now, or by the thread that is in a turn.
-    pub(super) fn submit(&self, mut inputs: Vec<Input>) {
-        self.inbox.lock().append(&mut inputs);
+    pub(super) fn submit(&self, inputs: Vec<Input>) {
+        append(&mut self.inbox.lock(), inputs);
         while let Some(mut replica) = self.replica.try_lock() {
             let touched = self.run_turns(&mut replica);
             drop(replica);
@@ -168,7 +173,7 @@ impl Node {
         if log.waiting.is_empty() {
             log.since_ms = now_ms;
         }
-        log.waiting.extend(commands);
+        append(&mut log.waiting, commands);
         log.bytes += bytes;
         let wake = log.is_idle;
         drop(log);
