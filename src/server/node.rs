@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Condvar, Mutex};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::clock::Clock;
@@ -21,6 +22,10 @@ use crate::zab::{self, LearnerCounts, LinkId};
 
 /// So many bytes of txns wait for the log thread before nothing more is taken from peers. Clients have limits of their own.
 const LOG_QUEUE_BYTES_MAX: usize = 64 << 20;
+
+/// So many sockets are written to by the thread that had the turn. More, as when an event has many watchers, are shared out among the
+/// workers: a write to one takes microseconds.
+const SOCKETS_PER_THREAD: usize = 500;
 
 /// What waits for the log thread.
 #[derive(Default)]
@@ -67,6 +72,8 @@ pub(super) struct Node {
     pub(super) ensemble: OnceLock<Ensemble>,
     /// Where a reconfiguration wants clients to be served.
     pub(super) client_port: watch::Sender<Option<HostPort>>,
+    /// Whose workers help to write to many sockets. Set before the first connection.
+    pub(super) workers: OnceLock<Handle>,
     own: Weak<Self>,
 }
 
@@ -84,6 +91,7 @@ impl Node {
             written: Mutex::new(Namespaces::new(Direction::Write)),
             ensemble: OnceLock::new(),
             client_port: watch::Sender::new(None),
+            workers: OnceLock::new(),
             own: own.clone(),
         })
     }
@@ -107,14 +115,22 @@ impl Node {
             if let Some(ensemble) = self.ensemble.get() {
                 ensemble.flush();
             }
-            for connection in touched {
-                connection.flush();
-            }
+            self.flush(touched);
             // Whoever came while the replica was ours left its work to us.
             if self.inbox.lock().is_empty() {
                 return;
             }
         }
+    }
+
+    fn flush(&self, mut touched: Vec<Arc<Connection>>) {
+        if let Some(workers) = self.workers.get() {
+            while touched.len() > SOCKETS_PER_THREAD {
+                let share = touched.split_off(touched.len() - SOCKETS_PER_THREAD);
+                workers.spawn(async move { share.iter().for_each(|connection| connection.flush()) });
+            }
+        }
+        touched.iter().for_each(|connection| connection.flush());
     }
 
     /// Whether the core knows the time; tells it if not, which may end its role and close connections. The caller holds no lock.
