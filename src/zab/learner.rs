@@ -126,6 +126,11 @@ impl Learner {
         self.stage >= Stage::Promised
     }
 
+    /// Whether a leader that ends the link now refuses this server's history: it promised, got nothing of the leader's, and the leader is there.
+    pub(super) fn is_turned_away(&self, core: &Core) -> bool {
+        self.stage == Stage::Promised && !core.unreachable.contains(&self.leader)
+    }
+
     pub(super) fn is_serving(&self) -> bool {
         self.stage == Stage::Serving
     }

@@ -168,6 +168,17 @@ fn a_vote_for_the_next_round_that_came_a_little_early_counts() {
     }
 }
 
+/// A leader refuses a history of its own epoch that goes beyond it, each time: ZooKeeper's `TruncateTest.testTruncate` makes such a one.
+#[test]
+fn who_is_turned_away_behind_its_promise_waits_before_it_comes_again() {
+    let mut zab = promised();
+    assert!(handled(&mut zab, Input::LeaderDisconnected(LinkId(1)), 5).contains(&LOST));
+    let again_ms = zab.wake_ms().expect("it will look again");
+    assert_eq!(again_ms, 5 + Timing::new(2000, 10, 5).connect_retry_ms);
+    assert!(handled(&mut zab, Input::Tick, again_ms - 1).is_empty());
+    assert!(!handled(&mut zab, Input::Tick, again_ms).is_empty());
+}
+
 fn loses_leader(zab: &mut Zab, now_ms: i64) -> bool {
     let mut outputs = Vec::new();
     zab.handle(Input::Tick, now_ms, &mut outputs);

@@ -193,14 +193,17 @@ impl Zab {
             Role::Learning(learner) => !learner.has_promised(),
             _ => false,
         };
+        let is_turned_away =
+            reason == Reason::LeaderLost && matches!(&self.role, Role::Learning(learner) if learner.is_turned_away(&self.core));
         self.leave(outputs);
         self.core.state = ServerState::Looking;
         self.missed.retain(|_, (came_ms, _)| now_ms - *came_ms <= MISSED_MS);
         let designated = if let Reason::Reconfigured { designated } = reason { designated } else { None };
         let is_urgent = self.core.is_participant() || designated.is_some();
         let delay_ms = if is_urgent { 0 } else { self.core.timing.observer_delay_max_ms };
-        // Whoever takes office in vain must not do so again and again as fast as the network is.
-        let pause_ms = if self.core.is_patient { self.core.timing.connect_retry_ms } else { 0 };
+        // Whoever takes office in vain must not do so again and again as fast as the network is: a leader that refuses a history does so
+        // each time.
+        let pause_ms = if self.core.is_patient || is_turned_away { self.core.timing.connect_retry_ms } else { 0 };
         let until_ms = now_ms + pause_ms + self.core.chance(delay_ms as u64 + 1) as i64;
         self.role = Role::Pausing { until_ms, designated };
         outputs.push(Output::Role(RoleChange::Looking { reason }));
