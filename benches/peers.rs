@@ -82,7 +82,8 @@ fn join(learner: &(Arc<Peers>, Arc<Counter>), sid: i64, leader: &Counter) -> Lin
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let before = leader.link.load(SeqCst);
-    let info = Introduction { accepted_epoch: Epoch(0), sid: Some(ServerId(sid)), config_version: 0, is_paddock: true };
+    let info =
+        Introduction { accepted_epoch: Epoch(0), sid: Some(ServerId(sid)), config_version: 0, is_paddock: true, serves_observers: false };
     peers.carry_out(&Output::ToLeader(LinkId(1), Packet::FollowerInfo(info)));
     peers.flush();
     wait(|| leader.link.load(SeqCst) != before);

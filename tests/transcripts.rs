@@ -178,6 +178,7 @@ impl Cluster {
             history: HistoryLimits { delivered_count_max: self.memory, delivered_bytes_max: 1 << 20 },
             reads_disk: true,
             forces_snapshot: false,
+            has_observer_masters: false,
             seed: 1,
         };
         let (now_ms, mut outputs) = (self.now_ms, Vec::new());

@@ -159,7 +159,8 @@ fn peers() -> Vec<Vec<u8>> {
 }
 
 fn packets_of_a_learner() -> Vec<Packet> {
-    let info = Introduction { accepted_epoch: Epoch(4), sid: Some(ServerId(2)), config_version: 0, is_paddock: true };
+    let info =
+        Introduction { accepted_epoch: Epoch(4), sid: Some(ServerId(2)), config_version: 0, is_paddock: true, serves_observers: false };
     let rider =
         |kind| Rider { kind, zxid: Zxid(-1), data: Some(Bytes::from_static(&[7; 20])), authinfo: Some(vec![("ip".into(), "::1".into())]) };
     vec![

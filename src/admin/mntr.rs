@@ -20,6 +20,9 @@ pub(crate) fn write_mntr(out: &mut String, view: &dyn ServerView) -> fmt::Result
     let ensemble = view.ensemble();
     if let Some(ensemble) = &ensemble {
         line(out, "peer_state", ensemble.peer_state)?;
+        if let Some(master) = ensemble.observer_master {
+            line(out, "observer_master_id", master)?;
+        }
     }
     write_gauges(out, view)?;
     if let Some(ensemble) = &ensemble {
@@ -68,6 +71,9 @@ fn write_gauges(out: &mut String, view: &dyn ServerView) -> fmt::Result {
 fn write_ensemble(out: &mut String, view: &dyn ServerView, ensemble: &EnsembleView) -> fmt::Result {
     line(out, "quorum_size", ensemble.quorum_size)?;
     line(out, "paddock_last_election_ms", ensemble.election_ms)?;
+    if let Some(observers) = ensemble.synced_observers {
+        line(out, "synced_observers", observers)?;
+    }
     let Some(leadership) = &ensemble.leadership else { return Ok(()) };
     line(out, "learners", leadership.learners)?;
     line(out, "followers", leadership.synced_followers + leadership.synced_non_voting_followers)?;
@@ -159,6 +165,21 @@ mod tests {
         let expected: Vec<_> = JAVA_NAMES.lines().collect();
         assert_eq!(names[..expected.len()], expected);
         assert!(names[expected.len()..].iter().all(|name| name.starts_with("zk_paddock_")), "{names:?}");
+    }
+
+    #[test]
+    fn a_follower_that_serves_observers_counts_them() {
+        let follower = EnsembleView {
+            peer_state: "following - broadcast",
+            quorum_size: 3,
+            election_ms: 5,
+            leadership: None,
+            observer_master: None,
+            synced_observers: Some(2),
+        };
+        let mut out = String::new();
+        write_ensemble(&mut out, &FakeServer::empty(), &follower).expect("a string takes everything");
+        assert_eq!(out, "zk_quorum_size\t3\nzk_paddock_last_election_ms\t5\nzk_synced_observers\t2\n");
     }
 
     #[test]

@@ -244,6 +244,10 @@ pub struct EnsembleView {
     pub election_ms: i64,
     /// Of a leader.
     pub leadership: Option<LeadershipView>,
+    /// Of an observer: the server that it observes through.
+    pub observer_master: Option<i64>,
+    /// Of a follower that serves observers: how many of them serve.
+    pub synced_observers: Option<u64>,
 }
 
 /// What the words need of the server. Every method is cheap, returns a copy and takes its locks inside; none is called while

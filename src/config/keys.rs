@@ -45,6 +45,7 @@ fn set_peers(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
         "initLimit" => put(&mut ensemble.init_limit_ticks, ticks(value)),
         "syncLimit" => put(&mut ensemble.sync_limit_ticks, ticks(value)),
         "connectToLearnerMasterLimit" => put(&mut peers.connect_to_leader_limit_ticks, strict(value, 0, i32::MAX).map(positive)),
+        "observerMasterPort" => put(&mut peers.observer_master_port, strict(value, i32::MIN, 65535).map(port)),
         "quorumListenOnAllIPs" => put(&mut peers.listens_on_all_ips, strict_bool(value)),
         "multiAddress.enabled" => put(&mut peers.multi_address_enabled, strict_bool(value)),
         "cnxTimeout" => keep(&mut peers.connect_timeout_ms, decode(value, 1, i32::MAX.into()).map(i64::unsigned_abs)),
@@ -64,6 +65,8 @@ fn set_peers(s: &mut Settings, key: &str, value: &str) -> Option<Outcome> {
         "fastleader.minNotificationInterval" => keep(&mut ensemble.notification_min_ms, decode_u32(value, 1)),
         "fastleader.maxNotificationInterval" => keep(&mut ensemble.notification_max_ms, decode_u32(value, 1)),
         "observer.election.DelayMs" => keep(&mut ensemble.observer_delay_max_ms, decode_u32(value, 0)),
+        "observer.reconnectDelayMs" => keep(&mut ensemble.observer_reconnect_delay_max_ms, decode_u32(value, 0)),
+        "observerMaster.sizeLimit" => keep(&mut peers.observer_queue_bytes_max, decode_u32(value, 1)),
         _ => return None,
     })
 }
@@ -208,6 +211,10 @@ fn keep<T>(target: &mut T, value: Result<T, Fault>) -> Outcome {
 
 fn positive(number: i32) -> Option<u32> {
     u32::try_from(number).ok().filter(|&number| number > 0)
+}
+
+fn port(number: i32) -> Option<u16> {
+    u16::try_from(number).ok().filter(|&port| port > 0)
 }
 
 fn set_or_none(number: i32) -> Option<i32> {

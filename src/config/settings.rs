@@ -347,6 +347,8 @@ pub struct EnsembleSettings {
     pub notification_max_ms: u32,
     /// `observer.election.DelayMs`, default 200: an observer that lost its leader waits up to so long before it looks.
     pub observer_delay_max_ms: u32,
+    /// `observer.reconnectDelayMs`, default 0: an observer waits up to so long before it connects to the leader, ms.
+    pub observer_reconnect_delay_max_ms: u32,
 }
 
 /// The links to other servers.
@@ -368,6 +370,10 @@ pub struct PeerLinkSettings {
     pub election_port_bind_attempts: u32,
     /// `tcpKeepAlive`, default false: keep-alive on sockets of the election port.
     pub tcp_keep_alive: bool,
+    /// `observerMasterPort`, default none (0 or less): a follower serves observers there, and an observer connects to followers there.
+    pub observer_master_port: Option<u16>,
+    /// `observerMaster.sizeLimit`, default 32 MiB: bytes of commits that may wait for one observer of a follower.
+    pub observer_queue_bytes_max: u32,
 }
 
 impl Settings {
@@ -524,6 +530,8 @@ impl Default for PeerLinkSettings {
             leader_connect_pause_ms: 100,
             election_port_bind_attempts: 3,
             tcp_keep_alive: false,
+            observer_master_port: None,
+            observer_queue_bytes_max: 32 << 20,
         }
     }
 }
@@ -554,6 +562,7 @@ impl Default for EnsembleSettings {
             notification_min_ms: 200,
             notification_max_ms: 60_000,
             observer_delay_max_ms: 200,
+            observer_reconnect_delay_max_ms: 0,
             is_member: false,
         }
     }

@@ -518,7 +518,8 @@ mod tests {
         let settings = with(
             "server.1=a:1:2|b:3:4\nmultiAddress.enabled=true\ninitLimit=10\nsyncLimit=5\nquorumListenOnAllIPs=true\n\
             cnxTimeout=100\nquorumCnxnTimeoutMs=-1\nelectionPortBindRetry=0\nleaderConnectDelayDuringRetryMs=7\ntcpKeepAlive=true\n\
-            connectToLearnerMasterLimit=0\njute.maxbuffer=5000\njute.maxbuffer.extrasize=10\n",
+            connectToLearnerMasterLimit=0\nobserverMasterPort=2191\nobserverMaster.sizeLimit=9\nobserver.reconnectDelayMs=3\n\
+            jute.maxbuffer=5000\njute.maxbuffer.extrasize=10\n",
         )
         .expect("accepted")
         .settings;
@@ -533,11 +534,15 @@ mod tests {
             leader_connect_pause_ms: 7,
             election_port_bind_attempts: 0,
             tcp_keep_alive: true,
+            observer_master_port: Some(2191),
+            observer_queue_bytes_max: 9,
         };
-        assert_eq!(settings.peers, peers);
+        assert_eq!((settings.peers, settings.ensemble.observer_reconnect_delay_max_ms), (peers, 3));
+        assert_eq!(with("observerMasterPort=-1").expect("off").settings.peers.observer_master_port, None);
         assert_eq!(settings.limits.record_bytes_max(), 5000 + 1024);
         assert_eq!(with("").expect("accepted").settings.limits.record_bytes_max(), 2 * 0xf_ffff);
         assert!(with("quorumListenOnAllIPs=yes").is_err() && with("initLimit=-1").is_err());
+        assert!(with("observerMasterPort=65536").is_err() && with("observerMasterPort=x").is_err());
     }
 
     #[test]

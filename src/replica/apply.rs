@@ -86,6 +86,9 @@ impl Replica {
                 if let Some(cell) = self.sessions.get(session) {
                     cell.set_closing();
                 }
+                if let Role::Learning(learning) = &mut self.role {
+                    learning.speakers.ended(session);
+                }
                 self.sessions.remove(session)
             }
             _ => None,

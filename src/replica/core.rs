@@ -128,6 +128,7 @@ fn standalone(settings: &ReplicaSettings, last_zxid: Zxid, now: Now) -> Zab {
         history: HistoryLimits { delivered_count_max: 0, delivered_bytes_max: 0 },
         reads_disk: false,
         forces_snapshot: false,
+        has_observer_masters: false,
         seed: settings.seed,
     };
     let mut outputs = Vec::new();
@@ -288,6 +289,18 @@ impl Replica {
     #[must_use]
     pub fn learner_counts(&self) -> LearnerCounts {
         self.zab.learner_counts()
+    }
+
+    /// Of an observer: the server that it observes through.
+    #[must_use]
+    pub fn learner_master(&self) -> Option<ServerId> {
+        self.zab.learner_master()
+    }
+
+    /// The observers of this follower; `None` unless it serves such.
+    #[must_use]
+    pub fn observer_counts(&self) -> Option<LearnerCounts> {
+        self.zab.observer_counts()
     }
 
     /// Number of syncs that wait for their answer.

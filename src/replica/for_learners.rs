@@ -1,4 +1,5 @@
-//! What a leader does for the sessions of its learners: proposes their writes, keeps their sessions, confirms their syncs.
+//! What a leader does for the sessions of its learners: proposes their writes, keeps their sessions, confirms their syncs. A follower passes
+//! on what its observers want (`relay`).
 
 use jute::{Decode, Reader};
 
@@ -19,6 +20,9 @@ use crate::zab::{self, LinkId, Rider, RiderKind};
 impl Replica {
     /// A rider of a learner.
     pub(super) fn learner_rider(&mut self, shared: &Shared, now: Now, link: LinkId, rider: &Rider) {
+        if matches!(self.role, Role::Learning(_)) {
+            return self.relay(now, link, rider);
+        }
         if !matches!(self.role, Role::Leading) || !self.zab.can_propose() {
             return;
         }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jute::{Decode, Encode, Reader};
 
-use super::core::{Replica, Role, Txnless};
+use super::core::{Replica, Role, SyncFor, Txnless};
 use super::effects::{Effects, View};
 use super::input::{Now, Request};
 use super::local_sessions;
+use super::relay::{Asker, Askers, Speakers};
 use super::riders::{self, Forwarded};
 use super::shared::Shared;
 use crate::ids::{ConnectionId, SessionId};
@@ -24,7 +25,7 @@ use crate::session::SessionCell;
 use crate::tree::apply::Applied;
 use crate::tree::data_tree::DataTree;
 use crate::tree::watch::WatchAccess;
-use crate::zab::{self, Rider, RiderKind, answer_ping};
+use crate::zab::{self, LinkId, Output, Packet, Rider, RiderKind, answer_ping};
 
 /// A request of an own client whose turn has not come.
 enum Waiting {
@@ -39,11 +40,12 @@ enum Waiting {
 pub(super) struct Learning {
     forwarded: BTreeMap<SessionId, VecDeque<Waiting>>,
     opening: BTreeMap<SessionId, (ConnectionId, Arc<SessionCell>)>,
-    revalidating: BTreeMap<SessionId, (ConnectionId, i32)>,
+    pub(super) askers: Askers,
+    pub(super) speakers: Speakers,
     /// The leader answers syncs in their order, without saying which.
-    syncs: VecDeque<ConnectionId>,
-    /// Sessions that were heard of since the last PING, and are not connected any more.
-    departed: BTreeMap<SessionId, i32>,
+    pub(super) syncs: VecDeque<SyncFor>,
+    /// Sessions that were heard of since the last PING, and are not connected here any more, or never were.
+    heard: BTreeMap<SessionId, i32>,
     pinged_ms: i64,
 }
 
@@ -56,8 +58,13 @@ impl Learning {
     /// The connection of a session is gone; the leader is to know when it was heard of last.
     pub(super) fn disconnected(&mut self, cell: &SessionCell) {
         if cell.touched_ms() >= self.pinged_ms {
-            self.departed.insert(cell.id(), cell.timeout_ms());
+            self.heard(cell.id(), cell.timeout_ms());
         }
+    }
+
+    /// A session was heard of; the leader is to know.
+    pub(super) fn heard(&mut self, session: SessionId, timeout_ms: i32) {
+        self.heard.insert(session, timeout_ms);
     }
 
     fn push(&mut self, session: SessionId, waiting: Waiting) {
@@ -109,7 +116,7 @@ pub(super) fn answer_write(view: &mut View<'_>, connection: ConnectionId, xid: i
 }
 
 impl Replica {
-    fn tell_leader(&mut self, rider: Rider, now: Now) {
+    pub(super) fn tell_leader(&mut self, rider: Rider, now: Now) {
         self.zab.handle(zab::Input::ToLeader(rider), now.monotonic_ms, &mut self.outputs);
     }
 
@@ -135,7 +142,7 @@ impl Replica {
         }
         let Role::Learning(learning) = &mut self.role else { return };
         if is_sync {
-            learning.syncs.push_back(connection);
+            learning.syncs.push_back(SyncFor::Own(connection));
             self.syncs.begin(connection, xid, path.ok().flatten().map(Into::into));
         } else {
             learning.push(session, Waiting::Forwarded { connection, cxid: xid, is_ephemeral_of_local });
@@ -195,7 +202,7 @@ impl Replica {
         effects: &mut impl Effects,
     ) {
         let Role::Learning(learning) = &mut self.role else { return };
-        if let Some((older, _)) = learning.revalidating.insert(session, (connection, timeout_ms)) {
+        for older in learning.askers.ask(session, connection, timeout_ms) {
             effects.close(older);
         }
         self.tell_leader(riders::revalidate(session, timeout_ms), now);
@@ -207,11 +214,11 @@ impl Replica {
         match rider.kind {
             RiderKind::Ping => self.answer_ping(now, rider),
             RiderKind::Revalidate => self.revalidated(now, rider, effects),
-            RiderKind::Sync => {
-                if let Some(connection) = learning.syncs.pop_front() {
-                    self.synced(shared, now, connection, effects);
-                }
-            }
+            RiderKind::Sync => match learning.syncs.pop_front() {
+                Some(SyncFor::Own(connection)) => self.synced(shared, now, connection, effects),
+                Some(SyncFor::Learner(link)) => tell_observer(link, riders::synced(), effects),
+                None => {}
+            },
             RiderKind::Request => {}
         }
     }
@@ -219,7 +226,7 @@ impl Replica {
     /// Tells the leader which sessions were heard of since the last PING.
     fn answer_ping(&mut self, now: Now, ping: &Rider) {
         let Role::Learning(learning) = &mut self.role else { return };
-        let mut heard = std::mem::take(&mut learning.departed);
+        let mut heard = std::mem::take(&mut learning.heard);
         let since_ms = std::mem::replace(&mut learning.pinged_ms, now.monotonic_ms);
         let touched = self.sessions.connected().filter(|cell| cell.touched_ms() >= since_ms && !cell.is_closing());
         heard.extend(touched.map(|cell| (cell.id(), cell.timeout_ms())));
@@ -230,11 +237,16 @@ impl Replica {
     fn revalidated(&mut self, now: Now, rider: &Rider, effects: &mut impl Effects) {
         let Role::Learning(learning) = &mut self.role else { return };
         let Some((session, is_valid)) = riders::read_validity(rider) else { return };
-        let Some((connection, timeout_ms)) = learning.revalidating.remove(&session) else { return };
+        let (connection, timeout_ms) = match learning.askers.answered(session) {
+            Some(Asker::Own(Some(connection), timeout_ms)) => (connection, timeout_ms),
+            Some(Asker::Observer(link)) => return self.revalidated_for(link, session, is_valid, effects),
+            Some(Asker::Own(None, _)) | None => return,
+        };
         if !is_valid {
             effects.session_refused(connection);
             return;
         }
+        learning.speakers.moved(session, None);
         if self.sessions.get(session).is_none() {
             // Its createSession is on the way.
             self.sessions.track(session, timeout_ms, now.monotonic_ms);
@@ -246,4 +258,21 @@ impl Replica {
             effects.session_opened(connection, cell);
         }
     }
+
+    /// The session speaks through an observer from now on, if it lives: its connection here is an old one.
+    fn revalidated_for(&mut self, link: LinkId, session: SessionId, is_valid: bool, effects: &mut impl Effects) {
+        let Role::Learning(learning) = &mut self.role else { return };
+        if is_valid {
+            learning.speakers.moved(session, Some(link));
+            if let Some(old) = self.sessions.bind(session, None) {
+                effects.close(old);
+            }
+        }
+        tell_observer(link, riders::validity(session, is_valid), effects);
+    }
+}
+
+/// An answer of the leader is passed on in its very place between the commits: a Java observer goes by that.
+fn tell_observer(link: LinkId, answer: Rider, effects: &mut impl Effects) {
+    effects.carry_out(Output::ToLearner(link, Packet::Rider(answer)));
 }

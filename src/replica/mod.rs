@@ -13,6 +13,7 @@ mod learning;
 mod local_sessions;
 mod read_only;
 mod reconfig;
+mod relay;
 mod restore;
 mod riders;
 mod role;
@@ -27,6 +28,8 @@ mod ensemble_tests;
 mod hostile_tests;
 #[cfg(test)]
 mod local_session_tests;
+#[cfg(test)]
+mod observer_master_tests;
 #[cfg(test)]
 mod pump;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::riders::Forwarded;
+use super::riders::{self, Forwarded};
 use super::{Effects, Input, LocalSessions, Now, Replica, ReplicaSettings, Request, Shared, View};
 use crate::ids::{ConnectionId, Epoch, ServerId, SessionId, Zxid};
 use crate::proto::error_code::ErrorCode;
@@ -20,8 +20,8 @@ use crate::tree::data_tree::DataTree;
 use crate::tree::stat::OwnerRules;
 use crate::tree::watch::{EventType, Watcher};
 use crate::zab::{
-    self, Configuration, HistoryLimits, LinkId, Membership, Output, Packet, QuorumVerifier, Recovered, RoleChange, ServerState, Settings,
-    Timing,
+    self, Configuration, HistoryLimits, LinkId, Membership, Output, Packet, QuorumVerifier, Recovered, RiderKind, RoleChange, ServerState,
+    Settings, Timing,
 };
 
 pub(super) const TICK_MS: i64 = 100;
@@ -115,6 +115,7 @@ pub(super) struct Node {
     pub(super) shared: Arc<Shared>,
     pub(super) outside: Outside,
     port_is_open: bool,
+    serves_observers: bool,
 }
 
 /// The ensemble. Servers are named by their index; connections of clients by a number of the test.
@@ -135,6 +136,10 @@ pub(super) struct Pump {
     pub(super) now_ms: i64,
     next_link: u64,
     local_sessions: LocalSessions,
+    /// Followers serve observers.
+    has_observer_masters: bool,
+    /// The sessions that learners said they had heard of.
+    pub(super) touches: Vec<(usize, Vec<(SessionId, i32)>)>,
 }
 
 pub(super) fn connection(slot: u32) -> ConnectionId {
@@ -153,8 +158,17 @@ impl Pump {
         Self::with_local_sessions(LocalSessions::Off, voters, observers)
     }
 
+    /// One whose observers come to followers.
+    pub(super) fn with_observer_masters(voters: usize, observers: usize) -> Self {
+        Self::start(LocalSessions::Off, true, voters, observers)
+    }
+
     /// One whose new sessions may be local.
     pub(super) fn with_local_sessions(local_sessions: LocalSessions, voters: usize, observers: usize) -> Self {
+        Self::start(local_sessions, false, voters, observers)
+    }
+
+    fn start(local_sessions: LocalSessions, has_observer_masters: bool, voters: usize, observers: usize) -> Self {
         let mut pump = Self {
             nodes: Vec::new(),
             inbox: VecDeque::new(),
@@ -167,6 +181,8 @@ impl Pump {
             now_ms: 0,
             next_link: LEADER_LINKS,
             local_sessions,
+            has_observer_masters,
+            touches: Vec::new(),
         };
         let ids: Vec<ServerId> = (1..=(voters + observers) as i64).map(ServerId).collect();
         let membership = Membership::new(Configuration {
@@ -209,10 +225,11 @@ impl Pump {
             history: HistoryLimits::default(),
             reads_disk: false,
             forces_snapshot: false,
+            has_observer_masters: self.has_observer_masters,
             seed: id.0 as u64,
         };
         let replica = Replica::member(settings, (ensemble, Recovered::default()), Arc::clone(&shared), &[], self.now());
-        Node { replica, shared, outside: Outside::default(), port_is_open: false }
+        Node { replica, shared, outside: Outside::default(), port_is_open: false, serves_observers: false }
     }
 
     fn now(&self) -> Now {
@@ -284,6 +301,21 @@ impl Pump {
         self.release();
     }
 
+    /// What was held back arrives at this server in one turn; gives what it told its learners in that.
+    pub(super) fn release_in_one_turn(&mut self, index: usize) -> Vec<Packet> {
+        self.held.remove(&index);
+        let (here, others) = std::mem::take(&mut self.waiting).into_iter().partition::<VecDeque<_>, _>(|(at, _)| *at == index);
+        self.waiting = others;
+        let (now, node) = (self.now(), &mut self.nodes[index]);
+        node.replica.handle(now, here.into_iter().map(|(_, input)| input), &mut node.outside);
+        let outputs = std::mem::take(&mut node.outside.outputs);
+        let told = outputs.iter().filter_map(|output| if let Output::ToLearner(_, packet) = output { Some(packet.clone()) } else { None });
+        let told = told.collect();
+        outputs.into_iter().for_each(|output| self.carry_out(index, output));
+        self.run();
+        told
+    }
+
     /// Time passes, in steps, with ticks for the core and for sessions.
     pub(super) fn advance(&mut self, ms: i64) {
         let end_ms = self.now_ms + ms;
@@ -347,9 +379,14 @@ impl Pump {
         self.isolated.contains(&one) || self.isolated.contains(&other)
     }
 
-    fn connect(&mut self, learner: (usize, LinkId), leader: ServerId) {
+    /// The server through which an observer observes.
+    pub(super) fn master_of(&self, observer: usize) -> usize {
+        self.nodes[observer].replica.learner_master().expect("it observes").0 as usize - 1
+    }
+
+    fn connect(&mut self, learner: (usize, LinkId), leader: ServerId, is_open: fn(&Node) -> bool) {
         let leader = leader.0 as usize - 1;
-        if !self.nodes[leader].port_is_open || self.are_apart(learner.0, leader) {
+        if !is_open(&self.nodes[leader]) || self.are_apart(learner.0, leader) {
             return self.zab(learner.0, zab::Input::LeaderDisconnected(learner.1));
         }
         self.next_link += 1;
@@ -370,13 +407,21 @@ impl Pump {
                 self.zab(to.0 as usize - 1, zab::Input::Notification { from: id, notification });
             }
             Output::OpenQuorumPort => self.nodes[index].port_is_open = true,
+            Output::OpenObserverMasterPort => self.nodes[index].serves_observers = true,
             Output::CloseQuorumPort => {
                 self.nodes[index].port_is_open = false;
+                self.nodes[index].serves_observers = false;
                 let own: Vec<_> = self.links.iter().map(|&(_, leader)| leader).filter(|leader| leader.0 == index).collect();
                 own.into_iter().for_each(|end| self.close(end));
             }
-            Output::ConnectLeader { link, leader } => self.connect((index, link), leader),
+            Output::ConnectLeader { link, leader } => self.connect((index, link), leader, |node| node.port_is_open),
+            Output::ConnectMaster { link, master } => self.connect((index, link), master, |node| node.serves_observers),
             Output::ToLeader(link, packet) => {
+                if let Packet::Rider(rider) = &packet
+                    && rider.kind == RiderKind::Ping
+                {
+                    self.touches.push((index, riders::read_touches(rider).collect()));
+                }
                 if let Some((leader, accepted)) = self.other_end((index, link)) {
                     self.zab(leader, zab::Input::LearnerPacket(accepted, packet));
                 }

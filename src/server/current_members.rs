@@ -50,15 +50,17 @@ impl CurrentMembers {
     }
 
     /// What `conf` prints of an ensemble (`QuorumZooKeeperServer.dumpConf`).
-    pub(super) fn conf_lines(&self, ensemble: &EnsembleSettings) -> String {
+    /// Java prints no `observerMasterPort`; here it is there where it is set.
+    pub(super) fn conf_lines(&self, ensemble: &EnsembleSettings, observer_master_port: Option<u16>) -> String {
         let (members, version) = &*self.current.lock();
         let own = members.servers.get(&self.server_id);
         let ports = |port: fn(&MemberAddress) -> u16| {
             let addresses = own.map_or(&[][..], |own| &own.addresses);
             addresses.iter().map(|address| port(address).to_string()).collect::<Vec<_>>().join("|")
         };
+        let observer_master = observer_master_port.map(|port| format!("observerMasterPort={port}\n")).unwrap_or_default();
         format!(
-            "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\npeerType={}\nmembership: \n{}",
+            "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\n{observer_master}peerType={}\nmembership: \n{}",
             ensemble.init_limit_ticks,
             ensemble.sync_limit_ticks,
             ports(|address| address.election_port),

@@ -2,6 +2,7 @@
 //! what its operators see of its role. It carries out what the ordering core asks of the network.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -90,6 +91,8 @@ pub(super) struct Ensemble {
     pub(super) members: CurrentMembers,
     status: Mutex<Status>,
     proposals: Mutex<Sizes>,
+    /// Whether it serves observers while it follows.
+    serves_observers: AtomicBool,
     pub(super) wake: Wake,
 }
 
@@ -105,6 +108,7 @@ impl Ensemble {
             members,
             status: Mutex::default(),
             proposals: Mutex::default(),
+            serves_observers: AtomicBool::new(false),
             wake: Wake::default(),
         }
     }
@@ -138,6 +142,11 @@ impl Ensemble {
         sizes.max = sizes.max.max(bytes);
     }
 
+    /// Whether commits are passed on to observers.
+    pub(super) fn serves_observers(&self) -> bool {
+        self.serves_observers.load(Relaxed)
+    }
+
     /// Writes what was queued for other servers. The caller is in no turn.
     pub(super) fn flush(&self) {
         if let Some(peers) = self.peers.get() {
@@ -161,7 +170,11 @@ impl Ensemble {
                 }
             }
             Output::CloseLearner(link, _) => drop(self.frozen.lock().remove(link)),
-            Output::CloseQuorumPort => self.frozen.lock().clear(),
+            Output::OpenObserverMasterPort => self.serves_observers.store(true, Relaxed),
+            Output::CloseQuorumPort => {
+                self.serves_observers.store(false, Relaxed);
+                self.frozen.lock().clear();
+            }
             Output::ConfigurationProposed(next) => self.members.propose(next, peers),
             Output::ConfigurationActivated(committed) => self.members.activate(committed, peers, node),
             Output::Role(change) => self.role_changed(&node.handle(), *change),

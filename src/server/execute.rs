@@ -1,6 +1,7 @@
 //! Carrying out the effects of one turn: one small method each.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::MutexGuard;
@@ -8,6 +9,7 @@ use parking_lot::MutexGuard;
 use super::command::Command;
 use super::ensemble::Ensemble;
 use super::node::Node;
+use crate::admin::Metrics;
 use crate::ids::{ConnectionId, Zxid};
 use crate::net::{Connection, Done, Namespaces};
 use crate::replica::{Effects, View};
@@ -16,7 +18,28 @@ use crate::session::SessionCell;
 use crate::tree::acl::AclList;
 use crate::tree::apply::Applied;
 use crate::tree::watch::{EventType, Watcher};
-use crate::zab::{LinkId, Output, RoleChange};
+use crate::zab::{LinkId, Output, Packet, RoleChange};
+
+/// What a follower did for its observers in a turn.
+#[derive(Default)]
+struct Observed {
+    proposals: u64,
+    commits: u64,
+    committing: Duration,
+}
+
+impl Observed {
+    /// Nothing is done for a proposal (Java keeps it until its commit); it is counted all the same.
+    fn count(&self, metrics: &Metrics) {
+        let summaries = &metrics.percentile_summaries;
+        if self.proposals > 0 {
+            summaries.om_proposal_process_time_ms.record_many(0, self.proposals);
+        }
+        if self.commits > 0 {
+            summaries.om_commit_process_time_ms.record(self.committing.as_millis() as i64);
+        }
+    }
+}
 
 /// The effects of a turn that are not carried out yet.
 pub(super) struct Execute<'a> {
@@ -28,6 +51,7 @@ pub(super) struct Execute<'a> {
     opened: Vec<(ConnectionId, Arc<SessionCell>)>,
     now_ms: i64,
     done: Done,
+    observed: Observed,
     written: MutexGuard<'a, Namespaces>,
 }
 
@@ -43,6 +67,7 @@ impl<'a> Execute<'a> {
             opened: Vec::new(),
             now_ms,
             done: Done::default(),
+            observed: Observed::default(),
             written: node.written.lock(),
         }
     }
@@ -53,6 +78,7 @@ impl<'a> Execute<'a> {
         self.node.order(std::mem::take(&mut self.commands), self.now_ms);
         self.node.stats.add_done(&self.done);
         self.written.flush(&self.node.stats.metrics);
+        self.observed.count(&self.node.stats.metrics);
         // Whoever takes a session over is told when its old connection is out of everybody's sight.
         self.closed.iter().for_each(|connection| connection.leave());
         let is_read_only = self.node.ensemble.get().is_some_and(Ensemble::is_read_only);
@@ -90,6 +116,7 @@ impl Effects for Execute<'_> {
     fn append(&mut self, zxid: Zxid, payload: Bytes) {
         if let Some(ensemble) = self.node.ensemble.get() {
             ensemble.logged(payload.len());
+            self.observed.proposals += u64::from(ensemble.serves_observers());
         }
         self.commands.push(Command::Append { zxid, payload });
     }
@@ -109,6 +136,12 @@ impl Effects for Execute<'_> {
         };
         match output {
             Output::TakeSnapshot(link) => self.to_freeze.push(link),
+            Output::ToLearner(_, Packet::Inform { .. } | Packet::InformAndActivate { .. }) if ensemble.serves_observers() => {
+                let began = Instant::now();
+                ensemble.carry_out(self.node, &output);
+                self.observed.commits += 1;
+                self.observed.committing += began.elapsed();
+            }
             other => {
                 if let Output::Role(RoleChange::Looking { .. } | RoleChange::Elected { .. } | RoleChange::Stopped) = other {
                     self.let_clients_go();

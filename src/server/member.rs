@@ -32,6 +32,7 @@ fn timing(settings: &Settings) -> Timing {
         notification_min_ms: i64::from(ensemble.notification_min_ms),
         notification_max_ms: i64::from(ensemble.notification_max_ms.max(ensemble.notification_min_ms)),
         observer_delay_max_ms: i64::from(ensemble.observer_delay_max_ms),
+        observer_reconnect_max_ms: i64::from(ensemble.observer_reconnect_delay_max_ms),
         ..Timing::new(i64::from(settings.session.tick_time_ms), i64::from(ensemble.init_limit_ticks), i64::from(ensemble.sync_limit_ticks))
     }
 }
@@ -53,6 +54,7 @@ pub(super) fn zab_settings(settings: &Settings, seed: u64) -> zab::Settings {
         history: kept_history(settings),
         reads_disk: ensemble.snapshot_size_factor.is_some(),
         forces_snapshot: ensemble.forces_snapshot,
+        has_observer_masters: settings.peers.observer_master_port.is_some(),
         seed,
     }
 }

@@ -14,6 +14,7 @@ use super::learner_snapshot::LearnerSnapshot;
 use super::persistence::{State, Walk};
 use super::settings::SNAPSHOT_SLICE_BYTES;
 use crate::config::HostPort;
+use crate::ids::ServerId;
 use crate::net::{Connection, ConnectionTable, Direction, Namespaces, ServerStats};
 use crate::replica::{Input, Replica, Shared};
 use crate::session::SessionTable;
@@ -229,6 +230,15 @@ impl Node {
         drop(replica);
         self.submit(Vec::new());
         seen
+    }
+
+    /// The server through which this one observes, and the observers that this one serves while it follows.
+    pub(super) fn observers(&self) -> (Option<ServerId>, Option<LearnerCounts>) {
+        let replica = self.replica.lock();
+        let observers = (replica.learner_master(), replica.observer_counts());
+        drop(replica);
+        self.submit(Vec::new());
+        observers
     }
 
     /// The learners of this leader, and the number of syncs that wait.

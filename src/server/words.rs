@@ -33,6 +33,7 @@ pub(super) struct Words {
     tick_time_ms: i64,
     started_ms: i64,
     ensemble: EnsembleSettings,
+    observer_master_port: Option<u16>,
 }
 
 impl Words {
@@ -49,6 +50,7 @@ impl Words {
             tick_time_ms: i64::from(settings.session.tick_time_ms),
             started_ms,
             ensemble: settings.ensemble.clone(),
+            observer_master_port: settings.peers.observer_master_port,
         }
     }
 
@@ -148,7 +150,15 @@ impl ServerView for Words {
             }
         });
         let election_ms = status.election_ms.unwrap_or(-1);
-        Some(EnsembleView { peer_state: status.name(), quorum_size: ensemble.members.quorum_size(), election_ms, leadership })
+        let (master, observers) = self.node.observers();
+        Some(EnsembleView {
+            peer_state: status.name(),
+            quorum_size: ensemble.members.quorum_size(),
+            election_ms,
+            leadership,
+            observer_master: master.map(|master| master.0),
+            synced_observers: observers.map(|counts| counts.synced_observers as u64),
+        })
     }
 
     fn proposal_sizes(&self) -> Option<ProposalSizes> {
@@ -257,7 +267,7 @@ impl ServerView for Words {
     }
 
     fn config(&self) -> ConfView {
-        let lines = self.node.ensemble.get().map(|ensemble| ensemble.members.conf_lines(&self.ensemble));
+        let lines = self.node.ensemble.get().map(|ensemble| ensemble.members.conf_lines(&self.ensemble, self.observer_master_port));
         let moved = self.node.client_port.borrow().as_ref().map(|moved| i32::from(moved.port));
         ConfView { ensemble_lines: lines.unwrap_or_default(), client_port: moved.unwrap_or(self.conf.client_port), ..self.conf.clone() }
     }

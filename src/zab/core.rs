@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::election::{Booth, UNINITIALIZED};
 use super::history::History;
 use super::input::{Input, LinkId};
+use super::learner_masters::LearnerMasters;
 use super::membership::{ConfigurationReader, Membership};
 use super::notification::{NOTIFICATION_VERSION, Notification, ServerState, Vote};
 use super::output::Output;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub reads_disk: bool,
     /// `forceSnapshotSync`.
     pub forces_snapshot: bool,
+    /// Whether followers serve observers (`observerMasterPort`): this one does, or it observes through them.
+    pub has_observer_masters: bool,
     /// Where the little randomness there is comes from.
     pub seed: u64,
 }
@@ -66,6 +69,9 @@ pub(super) struct Core {
     pub(super) timing: Timing,
     pub(super) reads_disk: bool,
     pub(super) forces_snapshot: bool,
+    pub(super) has_observer_masters: bool,
+    /// Of an observer.
+    masters: LearnerMasters,
     pub(super) is_standalone: bool,
     pub(super) history: History,
     /// Durable up to here.
@@ -106,6 +112,8 @@ impl Core {
             timing: settings.timing,
             reads_disk: settings.reads_disk,
             forces_snapshot: settings.forces_snapshot,
+            has_observer_masters: settings.has_observer_masters,
+            masters: LearnerMasters::default(),
             is_standalone: settings.is_standalone,
             history: History::recovered(settings.history, last_zxid, recent),
             persisted: last_zxid,
@@ -286,6 +294,18 @@ impl Core {
         LinkId(self.next_link)
     }
 
+    /// The follower through which an observer may observe next; `None` at the end of each round.
+    pub(super) fn next_master(&mut self, leader: ServerId) -> Option<ServerId> {
+        if !self.has_observer_masters {
+            return None;
+        }
+        let mut masters = std::mem::take(&mut self.masters);
+        let voters = self.membership.committed().verifier.participants();
+        let next = masters.next(&voters, leader, |limit| self.chance(limit));
+        self.masters = masters;
+        next
+    }
+
     /// A number below `limit`; the same seed gives the same numbers.
     pub(super) fn chance(&mut self, limit: u64) -> u64 {
         // One step of splitmix64.
@@ -315,6 +335,7 @@ mod tests {
             history: HistoryLimits::default(),
             reads_disk: true,
             forces_snapshot: false,
+            has_observer_masters: false,
             seed: 1,
         }
     }

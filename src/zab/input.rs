@@ -46,7 +46,7 @@ pub enum Input {
     /// The connection to this peer broke, or an attempt to connect was refused.
     PeerUnreachable(ServerId),
 
-    // The quorum port of a leader.
+    // The quorum port of a leader, or the observer master port of a follower.
     /// A learner connected.
     LearnerConnected(LinkId),
     /// A learner sent a packet.

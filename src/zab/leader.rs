@@ -17,6 +17,7 @@ use super::confirmation::Confirmations;
 use super::core::Core;
 use super::discovery::{Discovery, Promise, Summary};
 use super::input::{Input, LinkId, SyncId};
+use super::leader_sync::{LearnerMaster, inform};
 use super::learner_handler::{LearnerHandler, Stage};
 use super::notification::{Notification, ServerState};
 use super::output::{CloseReason, Output, Reason, RoleChange};
@@ -316,7 +317,7 @@ impl Leader {
         core.committed = committed;
         for handler in self.learners.values_mut().filter(|handler| handler.is_forwarding()) {
             if handler.is_observer {
-                inform(handler, first, outputs);
+                inform(handler, first, committed, outputs);
             } else if handler.stage == Stage::Synced {
                 handler.commit(committed, outputs);
             }
@@ -491,12 +492,6 @@ impl Leader {
         counts
     }
 
-    pub(super) fn close(&mut self, link: LinkId, reason: CloseReason, outputs: &mut Vec<Output>) {
-        if let Some(handler) = self.learners.remove(&link) {
-            handler.close(reason, outputs);
-        }
-    }
-
     /// Whether the participants that are connected are a quorum, this server among them.
     pub(super) fn has_quorum(&self, core: &Core) -> bool {
         // One that a reconfiguration gives a vote counts while the epoch is being established, even if it does not know it yet and observes.
@@ -651,16 +646,6 @@ impl Leader {
             self.count(sid, zxid, core, outputs);
         }
         // An ack that overtook the ack of NEWLEADER is counted behind it (ZOOKEEPER-4685).
-    }
-}
-
-/// Gives an observer what was delivered since output `first`. The history may have dropped it already.
-fn inform(handler: &mut LearnerHandler, first: usize, outputs: &mut Vec<Output>) {
-    for index in first..outputs.len() {
-        if let Output::Deliver { zxid, payload } = &outputs[index] {
-            let (zxid, packet) = (*zxid, Packet::Inform { zxid: *zxid, payload: payload.clone() });
-            handler.send_commit(zxid, packet, outputs);
-        }
     }
 }
 

@@ -29,6 +29,7 @@ fn settings() -> Settings {
         history: HistoryLimits::default(),
         reads_disk: false,
         forces_snapshot: false,
+        has_observer_masters: false,
         seed: 1,
     }
 }
@@ -40,7 +41,8 @@ fn recovered() -> Recovered {
 
 /// Server 1 follows in epoch 2; the disk answers everything.
 fn establishes() -> [Input; 6] {
-    let info = Introduction { accepted_epoch: Epoch(1), sid: Some(ServerId(1)), config_version: 0, is_paddock: false };
+    let info =
+        Introduction { accepted_epoch: Epoch(1), sid: Some(ServerId(1)), config_version: 0, is_paddock: false, serves_observers: false };
     [
         Input::LearnerConnected(LINK),
         Input::LearnerPacket(LINK, Packet::FollowerInfo(info)),
@@ -72,7 +74,8 @@ fn whose_voters_change_their_minds_does_not_wait_for_them() {
         let notification = Notification { state: ServerState::Looking, vote, election_epoch: round, version: 2, config: None };
         Input::Notification { from: ServerId(from), notification }
     };
-    let info = Introduction { accepted_epoch: Epoch(1), sid: Some(ServerId(1)), config_version: 0, is_paddock: true };
+    let info =
+        Introduction { accepted_epoch: Epoch(1), sid: Some(ServerId(1)), config_version: 0, is_paddock: true, serves_observers: false };
     for follows in [false, true] {
         let mut zab = Zab::start(Settings { server_id: ServerId(2), ..settings() }, recovered(), 0, &mut Vec::new());
         let mut state_after = |input: Input| {
@@ -96,7 +99,8 @@ fn whose_voters_change_their_minds_does_not_wait_for_them() {
 #[test]
 fn a_history_of_a_later_epoch_than_the_leaders_stays_outside() {
     let link = LinkId(8);
-    let info = Introduction { accepted_epoch: Epoch(5), sid: Some(ServerId(2)), config_version: 0, is_paddock: false };
+    let info =
+        Introduction { accepted_epoch: Epoch(5), sid: Some(ServerId(2)), config_version: 0, is_paddock: false, serves_observers: false };
     for (current, expected) in [(5, ServerState::Leading), (2, ServerState::Looking)] {
         let mut zab = leader();
         let mut outputs = Vec::new();
@@ -173,7 +177,8 @@ fn who_has_promised_the_last_epoch_is_left_out() {
     for from in [1, 2] {
         zab.handle(Input::Notification { from: ServerId(from), notification: notification.clone() }, 0, &mut Vec::new());
     }
-    let info = Introduction { accepted_epoch: Epoch::LAST, sid: Some(ServerId(2)), config_version: 0, is_paddock: false };
+    let info =
+        Introduction { accepted_epoch: Epoch::LAST, sid: Some(ServerId(2)), config_version: 0, is_paddock: false, serves_observers: false };
     let mut outputs = Vec::new();
     for input in [Input::LearnerConnected(LinkId(8)), Input::LearnerPacket(LinkId(8), Packet::FollowerInfo(info))] {
         zab.handle(input, 0, &mut outputs);

@@ -19,7 +19,9 @@ use super::core::Core;
 use super::election::UNINITIALIZED;
 use super::history::follows;
 use super::input::{Input, LinkId};
+use super::leader::LearnerCounts;
 use super::notification::{Notification, ServerState};
+use super::observer_master::ObserverMaster;
 use super::output::{Output, Reason, RoleChange, SyncMode};
 use super::packet::{Introduction, Packet, Rider, RiderKind};
 use crate::ids::{Epoch, ServerId, Zxid};
@@ -61,6 +63,10 @@ enum Stage {
 #[derive(Debug)]
 pub(super) struct Learner {
     leader: ServerId,
+    /// The follower that an observer observes through; `None`: the leader itself.
+    master: Option<ServerId>,
+    /// So long followers are tried before the leader: they open their ports when they are in step with it, as late as that.
+    masters_until_ms: i64,
     link: LinkId,
     stage: Stage,
     is_observer: bool,
@@ -76,6 +82,8 @@ pub(super) struct Learner {
     acked: Zxid,
     held: VecDeque<Packet>,
     held_bytes: usize,
+    /// Of a follower that serves: its observers, if it is to have such.
+    observer_master: Option<Box<ObserverMaster>>,
     began_ms: i64,
     now_ms: i64,
     heard_ms: i64,
@@ -84,11 +92,11 @@ pub(super) struct Learner {
 impl Learner {
     /// Begins to follow.
     pub(super) fn elected(leader: ServerId, core: &mut Core, now_ms: i64, outputs: &mut Vec<Output>) -> Self {
-        let link = core.new_link();
-        outputs.push(Output::ConnectLeader { link, leader });
-        Self {
+        let mut learner = Self {
             leader,
-            link,
+            master: None,
+            masters_until_ms: now_ms + core.timing.init_limit_ms(),
+            link: core.new_link(),
             stage: Stage::Connecting { retry_at_ms: None },
             is_observer: core.membership.observes(core.own),
             offered: None,
@@ -99,10 +107,13 @@ impl Learner {
             acked: Zxid::ZERO,
             held: VecDeque::new(),
             held_bytes: 0,
+            observer_master: None,
             began_ms: now_ms,
             now_ms,
             heard_ms: now_ms,
-        }
+        };
+        learner.choose_master(core, outputs);
+        learner
     }
 
     pub(super) fn link(&self) -> LinkId {
@@ -111,6 +122,20 @@ impl Learner {
 
     pub(super) fn leader(&self) -> ServerId {
         self.leader
+    }
+
+    /// The server at the other end of the link.
+    pub(super) fn master(&self) -> ServerId {
+        self.master.unwrap_or(self.leader)
+    }
+
+    pub(super) fn observer_master(&mut self) -> Option<&mut ObserverMaster> {
+        self.observer_master.as_deref_mut()
+    }
+
+    /// Its observers; `None` where there cannot be any.
+    pub(super) fn observer_counts(&self) -> Option<LearnerCounts> {
+        self.observer_master.as_ref().map(|master| master.counts())
     }
 
     pub(super) fn is_observer(&self) -> bool {
@@ -158,7 +183,7 @@ impl Learner {
         match input {
             Input::Tick => self.tick(core, outputs),
             Input::LeaderConnected(link) if link == self.link => self.connected(core, outputs),
-            Input::LeaderDisconnected(link) if link == self.link => self.disconnected(core),
+            Input::LeaderDisconnected(link) if link == self.link => self.disconnected(core, outputs),
             Input::LeaderPacket(link, packet) if link == self.link => {
                 self.heard_ms = now_ms;
                 self.packet(packet, core, outputs)
@@ -192,7 +217,12 @@ impl Learner {
                 Err(Reason::TruncationRefused)
             }
             Input::InstallationRefused(_) => Err(Reason::LeaderMisbehaved),
-            _ => Ok(()),
+            other => {
+                if let Some(master) = self.observer_master() {
+                    master.handle(other, core, now_ms, outputs);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -211,15 +241,42 @@ impl Learner {
         self.now_ms - self.began_ms > CONNECT_LIMIT_MS.min(core.timing.init_limit_ms())
     }
 
+    /// An observer takes its next master, where there are such; when none can be reached for long it comes to the leader. After each round
+    /// it waits as it is told to: all others may do the same at this moment.
+    fn choose_master(&mut self, core: &mut Core, outputs: &mut Vec<Output>) {
+        let next = if self.is_observer { core.next_master(self.leader) } else { None };
+        let is_round_over = self.is_observer && next.is_none();
+        let again = if is_round_over && self.now_ms < self.masters_until_ms { core.next_master(self.leader) } else { None };
+        self.master = next.or(again);
+        let pause_ms = if again.is_some() { core.timing.connect_retry_ms } else { 0 };
+        let delay_max_ms = if is_round_over { core.timing.observer_reconnect_max_ms } else { 0 };
+        let delay_ms = if delay_max_ms > 0 { core.chance(delay_max_ms as u64) as i64 } else { 0 };
+        self.began_ms = self.now_ms + pause_ms + delay_ms;
+        if self.began_ms > self.now_ms {
+            self.stage = Stage::Connecting { retry_at_ms: Some(self.began_ms) };
+        } else {
+            self.dial(outputs);
+        }
+    }
+
+    fn dial(&mut self, outputs: &mut Vec<Output>) {
+        self.stage = Stage::Connecting { retry_at_ms: None };
+        let (link, leader) = (self.link, self.leader);
+        outputs.push(self.master.map_or(Output::ConnectLeader { link, leader }, |master| Output::ConnectMaster { link, master }));
+    }
+
     fn tick(&mut self, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
         if let Stage::Connecting { retry_at_ms } = self.stage {
             if self.is_late(core) {
-                return Err(Reason::LeaderLost);
-            }
-            if retry_at_ms.is_some_and(|retry_at_ms| self.now_ms >= retry_at_ms) {
+                if self.master.is_none() {
+                    return Err(Reason::LeaderLost);
+                }
+                outputs.push(Output::DisconnectLeader(self.link));
                 self.link = core.new_link();
-                self.stage = Stage::Connecting { retry_at_ms: None };
-                outputs.push(Output::ConnectLeader { link: self.link, leader: self.leader });
+                self.choose_master(core, outputs);
+            } else if retry_at_ms.is_some_and(|retry_at_ms| self.now_ms >= retry_at_ms) {
+                self.link = core.new_link();
+                self.dial(outputs);
             }
         } else if matches!(self.stage, Stage::Replacing { snap: Some(_) }) {
             // The bytes of a snapshot are no packets: the rim sees whether they come.
@@ -230,9 +287,14 @@ impl Learner {
         Ok(())
     }
 
-    fn disconnected(&mut self, core: &Core) -> Result<(), Reason> {
+    fn disconnected(&mut self, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
         // A link over which nothing came was perhaps none: before a Java leader opens its port a proxy may take the connection, and drop it.
         let has_heard_nothing = matches!(self.stage, Stage::Connecting { retry_at_ms: None } | Stage::Registered);
+        if self.master.is_some() && has_heard_nothing {
+            self.link = core.new_link();
+            self.choose_master(core, outputs);
+            return Ok(());
+        }
         // Whoever cannot be reached on the election port either is gone.
         if !has_heard_nothing || self.is_late(core) || core.unreachable.contains(&self.leader) {
             return Err(Reason::LeaderLost);
@@ -250,6 +312,7 @@ impl Learner {
             sid: Some(core.own),
             config_version: core.membership.committed().version,
             is_paddock: true,
+            serves_observers: core.has_observer_masters && !self.is_observer,
         };
         let packet = if self.is_observer { Packet::ObserverInfo(info) } else { Packet::FollowerInfo(info) };
         self.send(packet, outputs);
@@ -282,7 +345,9 @@ impl Learner {
     }
 
     fn leader_info(&mut self, epoch: Epoch, is_paddock: bool, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
-        if epoch < core.accepted_epoch {
+        // A follower of an older leader does not know yet that there is another.
+        let is_outdated = self.master.is_some() && epoch < core.vote.peer_epoch;
+        if epoch < core.accepted_epoch || is_outdated {
             return Err(Reason::EpochTooOld);
         }
         self.epoch = epoch;
@@ -417,7 +482,17 @@ impl Learner {
         (is_history || zxid.epoch() == self.epoch) && core.history.undelivered_bytes() <= UNCOMMITTED_BYTES_MAX
     }
 
-    pub(super) fn commit(&mut self, zxid: Zxid, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+    fn commit(&mut self, zxid: Zxid, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
+        let first = outputs.len();
+        self.deliver(zxid, core, outputs)?;
+        if let Some(master) = self.observer_master() {
+            master.committed(first, core, outputs);
+        }
+        Ok(())
+    }
+
+    /// Delivers what is committed, up to `zxid`.
+    pub(super) fn deliver(&mut self, zxid: Zxid, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
         if zxid <= core.history.delivered() {
             return Ok(());
         }
@@ -483,6 +558,9 @@ impl Learner {
         let took_ms = self.now_ms - self.began_ms;
         let (state, leader, epoch, mode) = (core.state, self.leader, self.epoch, Some(self.mode));
         outputs.push(Output::Role(RoleChange::Serving { state, leader, epoch, mode, took_ms }));
+        if core.has_observer_masters && !self.is_observer {
+            self.observer_master = Some(Box::new(ObserverMaster::open(epoch, self.now_ms, outputs)));
+        }
     }
 
     // Broadcast.
@@ -491,6 +569,10 @@ impl Learner {
         match packet {
             Packet::Proposal { .. } | Packet::Commit { .. } | Packet::CommitAndActivate { .. } if self.is_observer => Ok(()),
             Packet::Rider(rider) => {
+                let now_ms = self.now_ms;
+                if let Some(master) = self.observer_master().filter(|_| rider.kind == RiderKind::Ping) {
+                    master.pinged(core, now_ms, outputs);
+                }
                 outputs.push(Output::FromLeader(rider));
                 Ok(())
             }
@@ -510,3 +592,7 @@ pub fn answer_ping(ping: &Rider, data: Bytes) -> Rider {
 #[cfg(test)]
 #[path = "learner_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "observing_tests.rs"]
+mod observing_tests;

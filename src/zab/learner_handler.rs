@@ -56,6 +56,8 @@ pub(super) struct LearnerHandler {
     /// It gets INFORM instead of PROPOSAL and COMMIT, and acks nothing.
     pub(super) is_observer: bool,
     pub(super) is_paddock: bool,
+    /// Answers to syncs and commits must come to it in the order of what it forwarded.
+    keeps_order: bool,
     /// Its last zxid, as ACKEPOCH told.
     pub(super) last_zxid: Zxid,
     /// The newest proposal it was given.
@@ -64,7 +66,7 @@ pub(super) struct LearnerHandler {
     pub(super) told: Zxid,
     /// The newest proposal it acked.
     pub(super) acked: Zxid,
-    /// Of a Java learner: for each of its syncs that is not answered, what was proposed before it.
+    /// Where the order counts: for each of its syncs that is not answered, what was proposed before it.
     syncs: VecDeque<Zxid>,
     /// Commits that wait for the answers.
     held: VecDeque<(Zxid, Packet)>,
@@ -94,6 +96,7 @@ impl LearnerHandler {
             sid: None,
             is_observer: false,
             is_paddock: false,
+            keeps_order: true,
             last_zxid: Zxid::ZERO,
             sent: Zxid::ZERO,
             told: Zxid::ZERO,
@@ -116,6 +119,7 @@ impl LearnerHandler {
         self.sid = Some(sid);
         self.is_observer = is_observer;
         self.is_paddock = info.is_paddock;
+        self.keeps_order = !info.is_paddock || info.serves_observers;
     }
 
     /// It acked NEWLEADER. Proposals that it was given before are due from now on.
@@ -207,8 +211,14 @@ impl LearnerHandler {
     pub(super) fn commit(&mut self, zxid: Zxid, outputs: &mut Vec<Output>) {
         assert!(zxid <= self.sent, "a proposal comes before its commit: {zxid} above {}", self.sent);
         if self.is_paddock {
-            if self.told < zxid {
-                self.send_commit(zxid, Packet::Commit { zxid }, outputs);
+            // What was proposed before a sync is told before its answer, whatever comes behind that.
+            let before = |sync: &&Zxid| **sync > self.told && **sync < zxid && sync.counter() > 0;
+            let steps: Vec<Zxid> = self.syncs.iter().filter(before).copied().chain([zxid]).collect();
+            for zxid in steps {
+                if self.told < zxid {
+                    self.send_commit(zxid, Packet::Commit { zxid }, outputs);
+                    self.told = zxid;
+                }
             }
         } else {
             // Between NEWLEADER and UPTODATE only txns of this epoch can have been held back: their counters have no holes.
@@ -222,9 +232,11 @@ impl LearnerHandler {
     // write that it forwarded behind a sync must not overtake the answer to that. One that does is taken for another server's write, and
     // no client of that learner is ever answered again.
 
+    // A Paddock learner knows its own by name, but passes on what it is told to observers that may be Java's.
+
     /// It forwarded a sync, when this was the newest proposal.
     pub(super) fn sync_began(&mut self, last_proposed: Zxid) {
-        if !self.is_paddock {
+        if self.keeps_order {
             self.syncs.push_back(last_proposed);
         }
     }
@@ -278,7 +290,13 @@ mod tests {
     }
 
     fn handler(is_paddock: bool) -> LearnerHandler {
-        LearnerHandler { is_paddock, stage: Stage::Synced, told: Zxid(0x1_0000_0009), ..LearnerHandler::new(LinkId(1), 0) }
+        LearnerHandler {
+            is_paddock,
+            keeps_order: !is_paddock,
+            stage: Stage::Synced,
+            told: Zxid(0x1_0000_0009),
+            ..LearnerHandler::new(LinkId(1), 0)
+        }
     }
 
     #[test]
@@ -318,6 +336,26 @@ mod tests {
         paddock.sync_began(zxid(1));
         paddock.commit(zxid(2), &mut outputs);
         assert_eq!(outputs[4..], [commit(2)], "it knows its clients' writes by name");
+    }
+
+    /// Observers behind a Paddock follower may be Java's, and what a sync promises must have been told before its answer.
+    #[test]
+    fn a_follower_that_serves_observers_hears_of_commits_in_the_order_of_its_syncs() {
+        let mut outputs = Vec::new();
+        let mut follower = LearnerHandler { told: zxid(0), keeps_order: true, ..handler(true) };
+        follower.proposed(zxid(9), 0);
+        follower.sync_began(zxid(3));
+        follower.sync_began(zxid(3));
+        follower.sync_began(zxid(5));
+        follower.commit(zxid(9), &mut outputs);
+        let commit = |counter| Output::ToLearner(LinkId(1), Packet::Commit { zxid: zxid(counter) });
+        assert_eq!(outputs, [commit(3)]);
+        follower.sync_ended(&mut outputs);
+        assert_eq!(outputs, [commit(3)], "another sync came before the fourth");
+        follower.sync_ended(&mut outputs);
+        assert_eq!(outputs, [commit(3), commit(5)]);
+        follower.sync_ended(&mut outputs);
+        assert_eq!(outputs, [commit(3), commit(5), commit(9)]);
     }
 
     /// An answer that was under way for long does not show that the learner follows now.

@@ -27,6 +27,7 @@ fn recovered(accepted_epoch: Epoch) -> Zab {
         history: HistoryLimits::default(),
         reads_disk: false,
         forces_snapshot: false,
+        has_observer_masters: false,
         seed: 1,
     };
     let recovered = Recovered { accepted_epoch: Some(accepted_epoch), current_epoch: Some(Epoch(0)), ..Recovered::default() };

@@ -177,7 +177,9 @@ pub enum Output {
     },
     /// Listen on the quorum port.
     OpenQuorumPort,
-    /// Stop listening, and close every learner's connection.
+    /// Listen on the port at which a follower serves observers. Whoever connects there is a learner like any other.
+    OpenObserverMasterPort,
+    /// Stop listening on the one or the other, and close every learner's connection.
     CloseQuorumPort,
     /// Send a packet to a learner.
     ToLearner(LinkId, Packet),
@@ -190,12 +192,19 @@ pub enum Output {
         /// The leader.
         leader: ServerId,
     },
+    /// Connect to a follower's observer master port. The link is that to the leader in everything else.
+    ConnectMaster {
+        /// The name of the link.
+        link: LinkId,
+        /// The follower.
+        master: ServerId,
+    },
     /// Send a packet to the leader.
     ToLeader(LinkId, Packet),
     /// Close the link to the leader, and forget a snapshot that is half received. No `Input::LeaderDisconnected` is needed.
     DisconnectLeader(LinkId),
 
-    /// A session's traffic from a learner: for the replica.
+    /// A session's traffic from a learner, of a leader or of a follower that serves observers: for the replica.
     FromLearner(LinkId, ServerId, Rider),
     /// A session's traffic from the leader: for the replica. PING is to be answered with `Input::ToLeader`, with the sessions heard of.
     FromLeader(Rider),

@@ -20,6 +20,9 @@ pub const PROTOCOL_VERSION: i32 = 0x1_0000;
 /// one ACK or COMMIT for all before it, and truncates exactly.
 const PADDOCK_MARK: &[u8; 8] = b"PADDOCK1";
 
+/// Stands behind that in LEARNERINFO of a follower that serves observers.
+const SERVES_OBSERVERS_MARK: &[u8; 8] = b"OBSERVED";
+
 /// Bytes of a packet before its data: type, zxid, length of the data.
 const HEAD_BYTES: usize = 16;
 /// Bytes of the sid, the protocol version and the configuration version in LearnerInfo.
@@ -62,6 +65,8 @@ pub struct Introduction {
     pub config_version: i64,
     /// Whether it is a Paddock server.
     pub is_paddock: bool,
+    /// Of a Paddock follower: observers come to it, and those may be Java's.
+    pub serves_observers: bool,
 }
 
 /// Traffic of sessions that rides on the quorum port. This room does not look inside.
@@ -348,6 +353,9 @@ impl Introduction {
         if self.is_paddock {
             data.extend_from_slice(PADDOCK_MARK);
         }
+        if self.is_paddock && self.serves_observers {
+            data.extend_from_slice(SERVES_OBSERVERS_MARK);
+        }
         Cow::Owned(data)
     }
 
@@ -355,11 +363,13 @@ impl Introduction {
     fn parse(zxid: Zxid, data: &[u8]) -> Self {
         let long_at =
             |position: usize| data.get(position..).and_then(|rest| rest.first_chunk::<8>()).map(|bytes| i64::from_be_bytes(*bytes));
+        let mark = data.get(LEARNER_INFO_BYTES..).and_then(|rest| rest.strip_prefix(PADDOCK_MARK));
         Self {
             accepted_epoch: zxid.epoch(),
             sid: long_at(0).map(ServerId),
             config_version: long_at(LEARNER_INFO_BYTES - 8).unwrap_or(0),
-            is_paddock: data.get(LEARNER_INFO_BYTES..).is_some_and(|rest| rest.starts_with(PADDOCK_MARK)),
+            is_paddock: mark.is_some(),
+            serves_observers: mark.is_some_and(|rest| rest.starts_with(SERVES_OBSERVERS_MARK)),
         }
     }
 }

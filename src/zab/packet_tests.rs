@@ -10,7 +10,7 @@ fn hex(text: &str) -> Bytes {
 }
 
 fn introduction(is_paddock: bool) -> Introduction {
-    Introduction { accepted_epoch: Epoch(3), sid: Some(ServerId(1)), config_version: 0, is_paddock }
+    Introduction { accepted_epoch: Epoch(3), sid: Some(ServerId(1)), config_version: 0, is_paddock, serves_observers: false }
 }
 
 fn every_packet() -> Vec<Packet> {
@@ -71,6 +71,19 @@ fn follower_info_is_the_golden_bytes() {
     assert_eq!(Packet::decode(&golden), Ok(Packet::FollowerInfo(info)));
 }
 
+/// What Java reads of it stays what it is; an older Paddock leader takes it for a Paddock follower.
+#[test]
+fn a_follower_that_serves_observers_says_so_behind_all_else() {
+    let info = Introduction { serves_observers: true, ..introduction(true) };
+    let mut bytes = Vec::new();
+    Packet::FollowerInfo(info).encode(&mut bytes);
+    assert_eq!(bytes[36..52], *b"PADDOCK1OBSERVED");
+    assert_eq!(Packet::decode(&bytes.into()), Ok(Packet::FollowerInfo(info)));
+    let mut bytes = Vec::new();
+    Packet::FollowerInfo(Introduction { is_paddock: false, ..info }).encode(&mut bytes);
+    assert_eq!(bytes.len(), 40, "a mark behind no mark is none");
+}
+
 #[test]
 fn leader_info_and_ack_epoch_hold_four_bytes_for_java() {
     let mut bytes = Vec::new();
@@ -85,7 +98,8 @@ fn leader_info_and_ack_epoch_hold_four_bytes_for_java() {
 #[test]
 fn a_short_introduction_is_read_as_far_as_it_goes() {
     let sid_only = hex("0000000b 0000000200000000 00000008 0000000000000009 ffffffff");
-    let expected = Introduction { accepted_epoch: Epoch(2), sid: Some(ServerId(9)), config_version: 0, is_paddock: false };
+    let expected =
+        Introduction { accepted_epoch: Epoch(2), sid: Some(ServerId(9)), config_version: 0, is_paddock: false, serves_observers: false };
     assert_eq!(Packet::decode(&sid_only), Ok(Packet::FollowerInfo(expected)));
     let nothing = hex("0000000b 0000000200000000 ffffffff ffffffff");
     assert_eq!(Packet::decode(&nothing), Ok(Packet::FollowerInfo(Introduction { sid: None, ..expected })));

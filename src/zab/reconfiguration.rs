@@ -68,14 +68,6 @@ impl Core {
 }
 
 impl Leader {
-    /// What NEWLEADER says. A learner goes by it from UPTODATE on, so it must be committed then: what is logged when the epoch begins is
-    /// committed with its beginning, what is proposed later is not (a Java leader tells that too, and a learner goes by it too early).
-    pub(super) fn offered_configuration(core: &Core, epoch: Epoch) -> Bytes {
-        let is_established = core.vote.peer_epoch == epoch;
-        let membership = &core.membership;
-        if is_established { membership.committed().text.clone() } else { membership.last_seen().text.clone() }
-    }
-
     /// The epoch begins, by quorums of what was committed and of what was being agreed on: so that is agreed on now. Whoever is no
     /// participant of it cannot lead on.
     pub(super) fn begin_with_last_seen(&mut self, core: &mut Core, outputs: &mut Vec<Output>) {
@@ -130,7 +122,13 @@ impl Leader {
 impl Learner {
     /// The leader says that the reconfiguration of `zxid` is committed, and who leads on.
     pub(super) fn activate(&mut self, zxid: Zxid, designated: ServerId, core: &mut Core, outputs: &mut Vec<Output>) -> Result<(), Reason> {
-        self.commit(zxid, core, outputs)?;
+        let first = outputs.len();
+        self.deliver(zxid, core, outputs)?;
+        if outputs.len() > first
+            && let Some(master) = self.observer_master()
+        {
+            master.activated(zxid, designated, first, core, outputs);
+        }
         if core.membership.pending() != Some(zxid) {
             // This server goes by its files, or knows it already.
             return Ok(());
@@ -157,6 +155,14 @@ impl Learner {
     fn changes_role(&self, core: &Core) -> bool {
         self.is_observer() != core.membership.observes(core.own)
     }
+}
+
+/// What NEWLEADER says. A learner goes by it from UPTODATE on, so it must be committed then: what is logged when the epoch begins is
+/// committed with its beginning, what is proposed later is not (a Java leader tells that too, and a learner goes by it too early).
+pub(super) fn offered_configuration(core: &Core, epoch: Epoch) -> Bytes {
+    let is_established = core.vote.peer_epoch == epoch;
+    let membership = &core.membership;
+    if is_established { membership.committed().text.clone() } else { membership.last_seen().text.clone() }
 }
 
 /// A learner's share of a reconfiguration's commit.

@@ -42,6 +42,8 @@ pub struct Offer<'a> {
     pub epoch: Epoch,
     /// The epoch whose history it had adopted before.
     pub adopted: Epoch,
+    /// Whether every txn of this epoch that anybody has is in the history: a leader's has them, a follower's may lag behind.
+    pub knows_all: bool,
     /// Whether the log on disk may be read for learners (`snapshotSizeFactor`).
     pub reads_disk: bool,
     /// `forceSnapshotSync`.
@@ -60,7 +62,7 @@ pub fn choose(peer: Zxid, is_paddock: bool, offer: &Offer<'_>) -> Plan {
     }
     let common = history.at_or_below(peer);
     if peer > history.delivered() && peer.epoch() == offer.epoch && peer.counter() > 0 {
-        return if common == Some(peer) { Plan::Await } else { Plan::Refuse };
+        return if common == Some(peer) || !offer.knows_all { Plan::Await } else { Plan::Refuse };
     }
     match common {
         Some(common) if common == peer => Plan::Diff { after: peer },
@@ -100,7 +102,7 @@ mod tests {
     }
 
     fn offer(history: &History, epoch: i64) -> Offer<'_> {
-        Offer { history, epoch: Epoch(epoch), adopted: Epoch(epoch - 1), reads_disk: true, forces_snapshot: false }
+        Offer { history, epoch: Epoch(epoch), adopted: Epoch(epoch - 1), knows_all: true, reads_disk: true, forces_snapshot: false }
     }
 
     #[test]
@@ -151,6 +153,17 @@ mod tests {
         assert_eq!(choose(zxid(4, 1), false, &offer(&history, 4)), Plan::Diff { after: zxid(4, 1) });
         assert_eq!(choose(zxid(4, 2), false, &offer(&history, 4)), Plan::Await);
         assert_eq!(choose(zxid(4, 3), false, &offer(&history, 4)), Plan::Refuse);
+    }
+
+    /// An observer that comes from the leader may have heard of a commit before this follower does. Java tells it to truncate.
+    #[test]
+    fn a_follower_waits_for_what_an_observer_has_before_it() {
+        let history = history(zxid(1, 5), &[zxid(4, 1), zxid(4, 2)], 1);
+        let lagging = Offer { knows_all: false, ..offer(&history, 4) };
+        for peer in [zxid(4, 2), zxid(4, 9)] {
+            assert_eq!(choose(peer, true, &lagging), Plan::Await);
+        }
+        assert_eq!(choose(zxid(4, 1), true, &lagging), Plan::Diff { after: zxid(4, 1) });
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct Timing {
     pub notification_max_ms: i64,
     /// `observer.election.DelayMs`: an observer that lost its leader waits up to so long before it looks, ms.
     pub observer_delay_max_ms: i64,
+    /// `observer.reconnectDelayMs`: an observer waits up to so long before it connects to the leader, ms.
+    pub observer_reconnect_max_ms: i64,
     /// How long a learner waits before it dials the leader again, ms.
     pub connect_retry_ms: i64,
 }
@@ -33,6 +35,7 @@ impl Timing {
             notification_min_ms: 200,
             notification_max_ms: 60_000,
             observer_delay_max_ms: 200,
+            observer_reconnect_max_ms: 0,
             connect_retry_ms: 20,
         }
     }

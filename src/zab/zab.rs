@@ -212,7 +212,12 @@ impl Zab {
     fn leave(&self, outputs: &mut Vec<Output>) {
         match &self.role {
             Role::Leading(_) => outputs.push(Output::CloseQuorumPort),
-            Role::Learning(learner) => outputs.push(Output::DisconnectLeader(learner.link())),
+            Role::Learning(learner) => {
+                if learner.observer_counts().is_some() {
+                    outputs.push(Output::CloseQuorumPort);
+                }
+                outputs.push(Output::DisconnectLeader(learner.link()));
+            }
             Role::Pausing { .. } | Role::Looking(_) | Role::Stopped => {}
         }
     }
@@ -368,6 +373,24 @@ impl Zab {
         match &self.role {
             Role::Leading(leader) => leader.learner_counts(&self.core),
             _ => LearnerCounts::default(),
+        }
+    }
+
+    /// The observers of this follower; `None` unless it serves such.
+    #[must_use]
+    pub fn observer_counts(&self) -> Option<LearnerCounts> {
+        match &self.role {
+            Role::Learning(learner) => learner.observer_counts(),
+            _ => None,
+        }
+    }
+
+    /// Of an observer: the server that it observes through, a follower or the leader.
+    #[must_use]
+    pub fn learner_master(&self) -> Option<ServerId> {
+        match &self.role {
+            Role::Learning(learner) if learner.is_observer() => Some(learner.master()),
+            _ => None,
         }
     }
 

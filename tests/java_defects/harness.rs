@@ -59,6 +59,7 @@ impl Server {
             history: HistoryLimits::default(),
             reads_disk,
             forces_snapshot: false,
+            has_observer_masters: false,
             seed: 1,
         };
         let mut outputs = Vec::new();
@@ -189,7 +190,13 @@ impl Server {
 
     pub fn introduce(&mut self, sid: i64, link: LinkId) {
         self.input(Input::LearnerConnected(link));
-        let info = Introduction { accepted_epoch: Epoch(1), sid: Some(ServerId(sid)), config_version: 0, is_paddock: false };
+        let info = Introduction {
+            accepted_epoch: Epoch(1),
+            sid: Some(ServerId(sid)),
+            config_version: 0,
+            is_paddock: false,
+            serves_observers: false,
+        };
         self.says(link, Packet::FollowerInfo(info));
     }
 

@@ -175,6 +175,8 @@ pub fn settings(sid: i64, members: &Addresses) -> PeerSettings {
         has_keep_alive: true,
         data_bytes_max: 1 << 20,
         queue_bytes_max: 64 << 20,
+        observer_master_port: None,
+        observer_queue_bytes_max: 64 << 20,
     }
 }
 
@@ -250,7 +252,8 @@ pub async fn join(learner: &Server, leader: &Server, leader_sid: i64) -> LinkId 
 }
 
 pub fn introduction() -> Packet {
-    let info = Introduction { accepted_epoch: Epoch(0), sid: Some(ServerId(1)), config_version: 0, is_paddock: true };
+    let info =
+        Introduction { accepted_epoch: Epoch(0), sid: Some(ServerId(1)), config_version: 0, is_paddock: true, serves_observers: false };
     Packet::FollowerInfo(info)
 }
 

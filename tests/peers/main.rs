@@ -4,5 +4,6 @@
 mod election;
 mod harness;
 mod hostile;
+mod observers;
 mod quorum;
 mod snapshots;

@@ -171,6 +171,7 @@ pub struct Node {
     connections: BTreeSet<ConnectionId>,
     behind: BTreeMap<ConnectionId, Behind>,
     port_is_open: bool,
+    serves_observers: bool,
     wake_at: Option<i64>,
     received: Option<(Zxid, History)>,
     frozen: BTreeMap<LinkId, (Zxid, History)>,
@@ -199,6 +200,8 @@ pub struct World {
     pub changes: bool,
     limits: HistoryLimits,
     pub local_sessions: LocalSessions,
+    /// Observers come to followers.
+    has_observer_masters: bool,
     latency_max_ms: i64,
     disk_max_ms: i64,
     count: u64,
@@ -230,6 +233,7 @@ impl World {
             changes,
             limits,
             local_sessions: [LocalSessions::Off, LocalSessions::Kept, LocalSessions::Upgraded][(seed % 3) as usize],
+            has_observer_masters: seed % 2 == 1,
             latency_max_ms,
             disk_max_ms,
             count: 0,
@@ -317,6 +321,7 @@ impl World {
             history: self.limits,
             reads_disk: self.random.chance(70),
             forces_snapshot: false,
+            has_observer_masters: self.has_observer_masters,
             seed: self.random.next(),
         };
         self.say(|| format!("{node} starts at {}", recovered.last_zxid));
@@ -498,13 +503,18 @@ impl World {
                 }
             }
             Output::OpenQuorumPort => self.nodes[node].port_is_open = true,
+            Output::OpenObserverMasterPort => self.nodes[node].serves_observers = true,
             Output::CloseQuorumPort => {
                 self.nodes[node].port_is_open = false;
+                self.nodes[node].serves_observers = false;
                 self.nodes[node].frozen.clear();
                 let ends = self.ends_of(node);
                 ends.into_iter().filter(|end| end.1.0 >= LEADER_LINKS).for_each(|end| self.break_link(end));
             }
-            Output::ConnectLeader { link, leader } => self.connect((node, link), leader.0 as usize - 1),
+            Output::ConnectLeader { link, leader } => self.connect((node, link), leader.0 as usize - 1, |leader| leader.port_is_open),
+            Output::ConnectMaster { link, master } => {
+                self.connect((node, link), master.0 as usize - 1, |master| master.serves_observers);
+            }
             Output::ToLearner(link, packet) | Output::ToLeader(link, packet) => self.send((node, link), packet),
             Output::CloseLearner(link, _) | Output::DisconnectLeader(link) => {
                 (self.nodes[node].received, _) = (None, self.nodes[node].frozen.remove(&link));
@@ -544,8 +554,8 @@ impl World {
 
     // Links.
 
-    fn connect(&mut self, learner: End, leader: usize) {
-        if !self.nodes[leader].port_is_open || self.nodes[leader].replica.is_none() || self.cut.contains(&(learner.0, leader)) {
+    fn connect(&mut self, learner: End, leader: usize, is_open: fn(&Node) -> bool) {
+        if !is_open(&self.nodes[leader]) || self.nodes[leader].replica.is_none() || self.cut.contains(&(learner.0, leader)) {
             return self.zab_later(learner.0, zab::Input::LeaderDisconnected(learner.1));
         }
         self.next_link += 1;
@@ -631,6 +641,7 @@ impl Node {
             connections: BTreeSet::new(),
             behind: BTreeMap::new(),
             port_is_open: false,
+            serves_observers: false,
             wake_at: None,
             received: None,
             frozen: BTreeMap::new(),

@@ -60,6 +60,7 @@ impl Knowledge {
             sid: random.chance(90).then(|| Self::sid(random)),
             config_version: i64::from(random.chance(10)),
             is_paddock: random.chance(50),
+            serves_observers: zxid.0 & 1 == 1,
         };
         match random.between(0, 17) {
             0 => Packet::FollowerInfo(info),

@@ -71,6 +71,7 @@ fn zab(own: ServerId, disk: &mut Disk, outputs: &mut Vec<Output>) -> (Zab, State
         history: HistoryLimits { delivered_count_max: 5, ..HistoryLimits::default() },
         reads_disk: true,
         forces_snapshot: false,
+        has_observer_masters: false,
         seed: 1,
     };
     let (recovered, state) = disk.recover(5);

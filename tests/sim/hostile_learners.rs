@@ -35,7 +35,13 @@ struct Follower {
 
 impl Follower {
     fn introduction(&self) -> Packet {
-        Packet::FollowerInfo(Introduction { accepted_epoch: self.accepted, sid: Some(FOLLOWER), config_version: 0, is_paddock: false })
+        Packet::FollowerInfo(Introduction {
+            accepted_epoch: self.accepted,
+            sid: Some(FOLLOWER),
+            config_version: 0,
+            is_paddock: false,
+            serves_observers: false,
+        })
     }
 
     /// `delivered` is how far the leader has committed.
@@ -103,6 +109,7 @@ fn zab(outputs: &mut Vec<Output>) -> Zab {
         history: HistoryLimits { delivered_count_max: 20, ..HistoryLimits::default() },
         reads_disk: true,
         forces_snapshot: false,
+        has_observer_masters: false,
         seed: 1,
     };
     Zab::start(settings, Recovered::default(), 0, outputs)

@@ -30,7 +30,7 @@ pub enum Event {
     Stream { stream: usize, end: usize },
     Mail { from: usize, to: usize },
     Answer { node: usize, run: u64, input: Input },
-    Connect { learner: usize, run: u64, link: LinkId, leader: usize },
+    Connect { learner: usize, run: u64, link: LinkId, leader: usize, is_master: bool },
     Unreachable { node: usize, run: u64, peer: usize },
     Restart { node: usize },
     Fault,
@@ -53,6 +53,7 @@ pub struct Node {
     wake_at: Option<i64>,
     links: BTreeMap<LinkId, (usize, usize)>,
     port_is_open: bool,
+    serves_observers: bool,
     received: Option<State>,
     frozen: BTreeMap<LinkId, State>,
     /// Proposals whose clients wait.
@@ -81,6 +82,8 @@ pub struct World {
     timing: Timing,
     limits: HistoryLimits,
     reads_disk: bool,
+    /// Observers come to followers.
+    has_observer_masters: bool,
     next_id: u64,
     next_sync: u64,
     trace: bool,
@@ -115,6 +118,7 @@ impl World {
             timing,
             limits: HistoryLimits { delivered_count_max, delivered_bytes_max: 1 << 20 },
             reads_disk: random.chance(70),
+            has_observer_masters: seed % 2 == 1,
             next_id: 0,
             next_sync: 0,
             random,
@@ -191,7 +195,7 @@ impl World {
                     self.answer(node, input);
                 }
             }
-            Event::Connect { learner, run, link, leader } => self.connect(learner, run, link, leader),
+            Event::Connect { learner, run, link, leader, is_master } => self.connect((learner, run, link), leader, is_master),
             Event::Unreachable { node, run, peer } => {
                 if self.is_run(node, run) && self.nodes[peer].zab.is_none() {
                     let peer = self.nodes[peer].id;
@@ -228,6 +232,7 @@ impl World {
             history: self.limits,
             reads_disk: self.reads_disk,
             forces_snapshot: false,
+            has_observer_masters: self.has_observer_masters,
             seed: self.random.next(),
         };
         self.say(|| format!("{node} starts with {:?}, {} txns", recovered, state.len()));
@@ -337,19 +342,18 @@ impl World {
             Output::Deliver { zxid, payload } => self.apply(node, zxid, id_of(&payload)),
             Output::Notify { to, notification } => self.notify(node, to, notification),
             Output::OpenQuorumPort => self.nodes[node].port_is_open = true,
+            Output::OpenObserverMasterPort => self.nodes[node].serves_observers = true,
             Output::CloseQuorumPort => {
                 self.nodes[node].port_is_open = false;
+                self.nodes[node].serves_observers = false;
                 let links = self.nodes[node].links.clone();
                 for (link, (stream, end)) in links.into_iter().filter(|(_, (_, end))| *end == 1) {
                     self.nodes[node].links.remove(&link);
                     self.close(stream, end, true);
                 }
             }
-            Output::ConnectLeader { link, leader } => {
-                let (run, leader) = (self.nodes[node].run, leader.0 as usize - 1);
-                let latency = self.network.latency(&mut self.random);
-                self.after(latency, Event::Connect { learner: node, run, link, leader });
-            }
+            Output::ConnectLeader { link, leader } => self.dial(node, link, leader, false),
+            Output::ConnectMaster { link, master } => self.dial(node, link, master, true),
             Output::ToLearner(link, packet) | Output::ToLeader(link, packet) => self.send(node, link, packet),
             Output::CloseLearner(link, _) | Output::DisconnectLeader(link) => {
                 if let Some((stream, end)) = self.nodes[node].links.remove(&link) {
@@ -532,14 +536,20 @@ impl World {
 
     // The quorum port.
 
-    fn connect(&mut self, learner: usize, run: u64, link: LinkId, leader: usize) {
+    fn dial(&mut self, node: usize, link: LinkId, leader: ServerId, is_master: bool) {
+        let (run, leader) = (self.nodes[node].run, leader.0 as usize - 1);
+        let latency = self.network.latency(&mut self.random);
+        self.after(latency, Event::Connect { learner: node, run, link, leader, is_master });
+    }
+
+    fn connect(&mut self, (learner, run, link): (usize, u64, LinkId), leader: usize, is_master: bool) {
         if !self.is_run(learner, run) {
             return;
         }
         let failed = Event::Answer { node: learner, run, input: Input::LeaderDisconnected(link) };
         if self.network.is_cut(learner, leader) || self.network.is_cut(leader, learner) {
             self.after(CONNECT_TIMEOUT_MS, failed);
-        } else if !self.nodes[leader].port_is_open || self.nodes[leader].zab.is_none() {
+        } else if !self.nodes[leader].is_open(is_master) || self.nodes[leader].zab.is_none() {
             let latency = self.network.latency(&mut self.random);
             self.after(latency, failed);
         } else {
@@ -765,6 +775,7 @@ impl Node {
             wake_at: None,
             links: BTreeMap::new(),
             port_is_open: false,
+            serves_observers: false,
             received: None,
             frozen: BTreeMap::new(),
             proposed: VecDeque::new(),
@@ -773,6 +784,10 @@ impl Node {
             file: None,
             keeps_file: true,
         }
+    }
+
+    fn is_open(&self, to_observers: bool) -> bool {
+        if to_observers { self.serves_observers } else { self.port_is_open }
     }
 
     fn local(&self, global: i64) -> i64 {

@@ -11,13 +11,13 @@ use tokio::time::timeout;
 use super::decoder::PacketDecoder;
 use super::limits::FIRST_PACKET_DATA_BYTES_MAX;
 use super::lobby::Place;
-use super::quorum::Quorum;
+use super::quorum::{Door, Quorum};
 use super::quorum_link::Link;
 use super::reading::{Reading, Step, inbox_room};
 use crate::zab::{Input, Packet};
 
 /// Serves a connection until its end. The core hears of it with its first packet: who says nothing costs nothing.
-pub(super) async fn serve(quorum: Arc<Quorum>, mut stream: TcpStream, address: SocketAddr, place: Place) {
+pub(super) async fn serve(quorum: Arc<Quorum>, door: Door, mut stream: TcpStream, address: SocketAddr, place: Place) {
     let settings = Arc::clone(&quorum.settings);
     let mut decoder = PacketDecoder::new(FIRST_PACKET_DATA_BYTES_MAX);
     let introduced = timeout(settings.silence_limit(), introduction(&mut stream, &mut decoder)).await;
@@ -25,21 +25,21 @@ pub(super) async fn serve(quorum: Arc<Quorum>, mut stream: TcpStream, address: S
     let first = match introduced.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
         Ok(first) => first,
         Err(error) if decoder.buffer().is_empty() => {
-            tracing::debug!(%address, %error, "a connection to the quorum port without a word");
+            tracing::debug!(%address, ?door, %error, "a connection without a word");
             return;
         }
         Err(error) => {
-            tracing::info!(%address, %error, "no learner on the quorum port: closing");
+            tracing::info!(%address, ?door, %error, "no learner: closing");
             return;
         }
     };
     decoder.set_limit(settings.data_bytes_max);
-    let added = quorum.add_learner(|id| {
+    let added = quorum.add_learner(door, |id| {
         let (link, reader) = Link::new(id, stream, quorum.learner_queue());
         (Arc::new(link), Reading::new(reader, decoder, settings.silence_limit()))
     });
     let Some((link, mut reading)) = added else { return };
-    tracing::info!(%address, link = link.id.0, "a learner connected");
+    tracing::info!(%address, ?door, link = link.id.0, "a learner connected");
     quorum.inbox.submit(vec![Input::LearnerConnected(link.id), Input::LearnerPacket(link.id, first)]);
     let result = exchange(&quorum, &link, &mut reading).await;
     if let Err(error) = &result {

@@ -20,7 +20,7 @@ pub const STRANGERS_MAX: usize = 64;
 /// Connections of learners; beyond it a new one is closed.
 pub const LEARNERS_MAX: usize = 256;
 
-/// Content of the first packet of a learner, bytes. The known ones take 20 or 28.
+/// Content of the first packet of a learner, bytes. The known ones take 20, 28 or 36.
 pub const FIRST_PACKET_DATA_BYTES_MAX: usize = 1 << 10;
 
 /// What a packet may be longer than its content, bytes: its head, and the authentication ids of a client.
@@ -34,6 +34,10 @@ pub const LINK_QUEUE_BYTES_MAX: usize = 256 << 20;
 
 /// Bytes that may wait on the links of all learners together: each has its share of it, if that is less than what one link may have.
 pub const LEARNERS_QUEUE_BYTES_MAX: usize = 1 << 30;
+
+/// Bytes of a history, from memory or from disk, that an observer of a follower is given at once: they may wait on its link beside what
+/// `observerMaster.sizeLimit` allows of what is committed meanwhile.
+pub const OBSERVER_HISTORY_BYTES_MAX: usize = 40 << 20;
 
 /// A link whose queue is shorter, in bytes, has room for more of a history or of a snapshot.
 pub const LINK_QUEUE_BYTES_ROOM: usize = 1 << 20;

@@ -3,7 +3,7 @@
 //!
 //! Two ports (quorum-protocol.md §1.1–§1.4, §2.1): the election port, always open, with one connection to each other server (`election`,
 //! kept up by `keeper`); and the quorum port, open while this server leads (`quorum`), with a link to each learner (`learner_link`) or one
-//! to the leader (`leader_link`).
+//! to the leader (`leader_link`). Where followers serve observers that is a third one, open while this server follows.
 //!
 //! Calling order: [`Peers::start`]; [`Peers::carry_out`] for every output of the core that is for the network, in their order; and
 //! [`Peers::flush`] when no more come for now, under no lock: only then are packets written, those of one link with one call.
@@ -47,7 +47,7 @@ use self::election::Election;
 use self::limits::BIND_PAUSE;
 use self::lobby::Lobby;
 use self::port::{Port, PortRules};
-use self::quorum::Quorum;
+use self::quorum::{Door, Quorum};
 use crate::config::HostPort;
 use crate::ids::ServerId;
 use crate::zab::{CloseReason, LinkId, Output};
@@ -108,7 +108,11 @@ impl Peers {
     pub fn carry_out(&self, output: &Output) {
         match output {
             Output::Notify { to, notification } => self.election.send(*to, notification),
-            Output::OpenQuorumPort => self.quorum.open(),
+            Output::OpenQuorumPort => self.quorum.open(Door::Quorum),
+            Output::OpenObserverMasterPort => {
+                tracing::info!(port = self.election.settings.observer_master_port, "serving observers");
+                self.quorum.open(Door::ObserverMaster);
+            }
             Output::CloseQuorumPort => self.quorum.close(),
             Output::ToLearner(link, packet) => self.quorum.send_to_learner(*link, packet),
             Output::CloseLearner(link, reason) => {
@@ -122,6 +126,10 @@ impl Peers {
                 self.quorum.close_learner(*link, *reason);
             }
             Output::ConnectLeader { link, leader } => self.quorum.connect_leader(*link, *leader),
+            Output::ConnectMaster { link, master } => {
+                tracing::info!(%master, link = link.0, "observing through a follower");
+                self.quorum.connect_master(*link, *master);
+            }
             Output::ToLeader(link, packet) => self.quorum.send_to_leader(*link, packet),
             Output::DisconnectLeader(link) => self.quorum.disconnect_leader(*link),
             _ => {}

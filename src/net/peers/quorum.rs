@@ -1,4 +1,4 @@
-//! The quorum port: links to learners while this server leads, one link to the leader while it learns (quorum-protocol.md §2.1).
+//! Links to learners, while this server leads or serves observers, and the link to the leader while it learns (quorum-protocol.md §2.1).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,9 +16,9 @@ use super::lobby::Lobby;
 use super::port::{Port, PortRules};
 use super::quorum_link::Link;
 use super::rim::{PeerInbox, SnapshotFactory, SnapshotSource};
-use super::settings::{Addresses, PeerSettings, quorum_addresses};
+use super::settings::{Addresses, PeerSettings, observer_master_addresses, quorum_addresses};
 use super::{leader_link, learner_link, snapshot};
-use crate::config::HostPort;
+use crate::config::{HostPort, MemberAddress};
 use crate::ids::ServerId;
 use crate::zab::{CloseReason, Input, LinkId, Packet};
 
@@ -33,7 +33,8 @@ pub(super) struct Quorum {
     pub(super) election: Arc<Election>,
     runtime: Handle,
     table: Mutex<Table>,
-    port: Mutex<Option<Port>>,
+    /// The quorum port, and where observers are served; none once they are closed for good.
+    ports: Mutex<Vec<(Door, Port)>>,
     /// Bytes that may wait on the link of one learner.
     learner_queue_bytes_max: Arc<AtomicUsize>,
 }
@@ -41,13 +42,23 @@ pub(super) struct Quorum {
 #[derive(Default)]
 struct Table {
     members: Addresses,
-    is_open: bool,
+    /// Where learners are let in now.
+    open: Option<Door>,
     is_stopped: bool,
     learners: BTreeMap<LinkId, Arc<Link>>,
     learner_count: u64,
     leader: Option<(LinkId, Leader)>,
     /// Links with packets that nobody has flushed.
     dirty: Vec<Arc<Link>>,
+}
+
+/// Where learners come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// The quorum port of a leader.
+    Quorum,
+    /// The observer master port of a follower.
+    ObserverMaster,
 }
 
 /// The link to the leader.
@@ -73,7 +84,6 @@ impl Quorum {
         election: Arc<Election>,
     ) -> Arc<Self> {
         let table = Table { members: settings.members.clone(), ..Table::default() };
-        let rules = PortRules { name: "quorum", on_all_ips: settings.listens_on_all_ips, retry: QUORUM_BIND_PAUSE };
         let (runtime, learner_queue_bytes_max) = (Handle::current(), Arc::new(AtomicUsize::new(settings.queue_bytes_max)));
         let quorum = Arc::new(Self {
             settings,
@@ -82,51 +92,62 @@ impl Quorum {
             election,
             runtime,
             table: Mutex::new(table),
-            port: Mutex::default(),
+            ports: Mutex::default(),
             learner_queue_bytes_max,
         });
-        let (lobby, weak) = (Arc::new(Lobby::default()), Arc::downgrade(&quorum));
-        let accept = Arc::new(move |stream: TcpStream, address: SocketAddr| {
-            let Some(quorum) = weak.upgrade() else { return };
-            lobby.admit(|place| learner_link::serve(quorum, stream, address, place));
-        });
-        *quorum.port.lock() = Some(Port::new(rules, Vec::new(), Vec::new(), accept));
+        *quorum.ports.lock() = [Door::Quorum, Door::ObserverMaster].map(|door| (door, quorum.port(door))).into();
         quorum
     }
 
-    fn listen_on(&self, addresses: Vec<HostPort>) {
-        if let Some(port) = &*self.port.lock() {
-            port.listen_on(addresses);
+    /// A port that is closed.
+    fn port(self: &Arc<Self>, door: Door) -> Port {
+        let name = if door == Door::Quorum { "quorum" } else { "observer master" };
+        let rules = PortRules { name, on_all_ips: self.settings.listens_on_all_ips, retry: QUORUM_BIND_PAUSE };
+        let (lobby, weak) = (Arc::new(Lobby::default()), Arc::downgrade(self));
+        let accept = Arc::new(move |stream: TcpStream, address: SocketAddr| {
+            let Some(quorum) = weak.upgrade() else { return };
+            lobby.admit(|place| learner_link::serve(quorum, door, stream, address, place));
+        });
+        Port::new(rules, Vec::new(), Vec::new(), accept)
+    }
+
+    /// Listens where learners are let in now, and nowhere else.
+    fn listen(&self, table: &Table) {
+        for (door, port) in &*self.ports.lock() {
+            port.listen_on(if table.open == Some(*door) { self.own_addresses(table, *door) } else { Vec::new() });
         }
     }
 
-    fn own_addresses(&self, table: &Table) -> Vec<HostPort> {
-        table.members.get(&self.settings.server_id).map(|addresses| quorum_addresses(addresses)).unwrap_or_default()
+    fn own_addresses(&self, table: &Table, door: Door) -> Vec<HostPort> {
+        let own = table.members.get(&self.settings.server_id).map(Vec::as_slice).unwrap_or_default();
+        match door {
+            Door::Quorum => quorum_addresses(own),
+            Door::ObserverMaster => observer_master_addresses(own, self.settings.observer_master_port),
+        }
     }
 
     /// The members have these addresses from now on.
     pub(super) fn set_members(&self, members: &Addresses) {
         let mut table = self.table.lock();
         table.members = members.clone();
-        if table.is_open {
-            self.listen_on(self.own_addresses(&table));
-        }
+        self.listen(&table);
     }
 
     /// Listens for learners.
-    pub(super) fn open(&self) {
+    pub(super) fn open(&self, door: Door) {
         let mut table = self.table.lock();
         if !table.is_stopped {
-            table.is_open = true;
-            self.listen_on(self.own_addresses(&table));
+            table.open = Some(door);
+            self.share_queues(&table);
+            self.listen(&table);
         }
     }
 
     /// Listens no more, and hangs up on every learner behind what was sent to it.
     pub(super) fn close(&self) {
         let mut table = self.table.lock();
-        table.is_open = false;
-        self.listen_on(Vec::new());
+        table.open = None;
+        self.listen(&table);
         let learners = std::mem::take(&mut table.learners);
         drop(table);
         for link in learners.into_values() {
@@ -142,7 +163,7 @@ impl Quorum {
         if let Some((_, leader)) = leader {
             leader.close();
         }
-        *self.port.lock() = None;
+        self.ports.lock().clear();
     }
 
     // Sending: nothing is written before the flush.
@@ -177,9 +198,9 @@ impl Quorum {
     // Learners.
 
     /// A learner has sent its first packet; `None` when it is not wanted.
-    pub(super) fn add_learner<T>(&self, make: impl FnOnce(LinkId) -> (Arc<Link>, T)) -> Option<(Arc<Link>, T)> {
+    pub(super) fn add_learner<T>(&self, door: Door, make: impl FnOnce(LinkId) -> (Arc<Link>, T)) -> Option<(Arc<Link>, T)> {
         let mut table = self.table.lock();
-        if !table.is_open || table.learners.len() >= LEARNERS_MAX {
+        if table.open != Some(door) || table.learners.len() >= LEARNERS_MAX {
             return None;
         }
         let id = LinkId(FIRST_LEARNER + table.learner_count);
@@ -197,7 +218,9 @@ impl Quorum {
 
     fn share_queues(&self, table: &Table) {
         let share = LEARNERS_QUEUE_BYTES_MAX / table.learners.len().max(1);
-        self.learner_queue_bytes_max.store(share.min(self.settings.queue_bytes_max), Relaxed);
+        let settings = &self.settings;
+        let limit = if table.open == Some(Door::ObserverMaster) { settings.observer_queue_bytes_max } else { settings.queue_bytes_max };
+        self.learner_queue_bytes_max.store(share.min(limit), Relaxed);
     }
 
     /// Takes a learner out.
@@ -241,11 +264,21 @@ impl Quorum {
 
     /// Connects to the leader. A link to another is given up.
     pub(super) fn connect_leader(self: &Arc<Self>, id: LinkId, leader: ServerId) {
+        self.connect(id, leader, quorum_addresses);
+    }
+
+    /// Connects to a follower that serves observers, as to the leader.
+    pub(super) fn connect_master(self: &Arc<Self>, id: LinkId, master: ServerId) {
+        let port = self.settings.observer_master_port;
+        self.connect(id, master, |addresses| observer_master_addresses(addresses, port));
+    }
+
+    fn connect(self: &Arc<Self>, id: LinkId, leader: ServerId, addresses_of: impl Fn(&[MemberAddress]) -> Vec<HostPort>) {
         let mut table = self.table.lock();
         if table.is_stopped {
             return;
         }
-        let addresses = table.members.get(&leader).map(|addresses| quorum_addresses(addresses)).unwrap_or_default();
+        let addresses = table.members.get(&leader).map(|addresses| addresses_of(addresses)).unwrap_or_default();
         // Under the lock: the task finds itself in the table.
         let task = self.runtime.spawn(leader_link::connect(Arc::clone(self), id, leader, addresses));
         let before = table.leader.replace((id, Leader::Dialing(task.abort_handle())));

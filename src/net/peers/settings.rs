@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::limits::LINK_QUEUE_BYTES_MAX;
+use super::limits::{LINK_QUEUE_BYTES_MAX, OBSERVER_HISTORY_BYTES_MAX};
 use crate::config::{HostPort, MemberAddress, Settings};
 use crate::ids::ServerId;
 
@@ -39,6 +39,10 @@ pub struct PeerSettings {
     pub data_bytes_max: usize,
     /// Bytes that may wait to be sent on one link; beyond it the link is broken.
     pub queue_bytes_max: usize,
+    /// `observerMasterPort`: where followers serve observers, on the hosts of their quorum addresses.
+    pub observer_master_port: Option<u16>,
+    /// Bytes that may wait on the link of one observer of a follower: the history in memory, and `observerMaster.sizeLimit` behind it.
+    pub observer_queue_bytes_max: usize,
 }
 
 impl PeerSettings {
@@ -63,6 +67,8 @@ impl PeerSettings {
             has_keep_alive: peers.tcp_keep_alive,
             data_bytes_max: settings.limits.record_bytes_max(),
             queue_bytes_max: LINK_QUEUE_BYTES_MAX,
+            observer_master_port: peers.observer_master_port,
+            observer_queue_bytes_max: peers.observer_queue_bytes_max as usize + OBSERVER_HISTORY_BYTES_MAX,
         }
     }
 
@@ -83,6 +89,12 @@ pub(super) fn election_addresses(addresses: &[MemberAddress]) -> Vec<HostPort> {
 /// The quorum addresses of one server.
 pub(super) fn quorum_addresses(addresses: &[MemberAddress]) -> Vec<HostPort> {
     addresses.iter().map(|address| HostPort { host: address.host.clone(), port: address.quorum_port }).collect()
+}
+
+/// Where one server serves observers while it follows, if `port` is that of all servers.
+pub(super) fn observer_master_addresses(addresses: &[MemberAddress], port: Option<u16>) -> Vec<HostPort> {
+    let hosts = addresses.iter().map(|address| address.host.clone());
+    port.into_iter().flat_map(|port| hosts.clone().map(move |host| HostPort { host, port })).collect()
 }
 
 #[cfg(test)]
