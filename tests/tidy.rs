@@ -210,3 +210,24 @@ fn nothing_is_left_undone() {
     }
     assert_none(&complaints);
 }
+
+/// A mistake that cannot be made any more would be noticed only by the long run that makes them.
+#[test]
+fn every_deliberate_mistake_can_be_made() {
+    let list = fs::read_to_string("tests/mistakes/mistakes.toml").expect("the list of mistakes");
+    let field = |mistake: &str, begin: &str, end: &str| {
+        let (_, rest) = mistake.split_once(begin).unwrap_or_else(|| panic!("no {begin} in {mistake}"));
+        rest.split_once(end).expect("a field ends").0.to_owned()
+    };
+    let mut complaints = Vec::new();
+    for mistake in list.split("[[mistake]]").skip(1) {
+        let (name, file) = (field(mistake, "name = \"", "\"\n"), field(mistake, "file = \"", "\"\n"));
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let count = text.matches(&field(mistake, "old = '''", "'''\n")).count();
+        if count != 1 {
+            complaints.push(format!("{name}: its old text stands {count} times in {file}"));
+        }
+    }
+    assert!(list.contains("[[mistake]]"), "the check sees the mistakes");
+    assert_none(&complaints);
+}
