@@ -127,8 +127,7 @@ fn every_workload_measures_and_leaves_nothing_behind() {
         (&["delete"], &["create", "delete"]),
         (&["mixed:50"], &["get", "set"]),
         (&["multi:4"], &["multi"]),
-        // So many that several threads write to them.
-        (&["watch", "-c", "600"], &["event", "last-event", "set"]),
+        (&["watch", "-c", "20"], &["event", "last-event", "set"]),
         (&["sessions", "-c", "50"], &["close", "open"]),
         (&["failover"], &["set"]),
     ];

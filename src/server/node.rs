@@ -3,7 +3,6 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Condvar, Mutex};
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::clock::Clock;
@@ -23,10 +22,6 @@ use crate::zab::{self, LearnerCounts, LinkId};
 
 /// So many bytes of txns wait for the log thread before nothing more is taken from peers. Clients have limits of their own.
 const LOG_QUEUE_BYTES_MAX: usize = 64 << 20;
-
-/// So many sockets are written to by the thread that had the turn. More, as when an event has many watchers, are shared out among the
-/// workers: a write to one takes microseconds.
-const SOCKETS_PER_THREAD: usize = 500;
 
 /// What waits for the log thread.
 #[derive(Default)]
@@ -73,8 +68,6 @@ pub(super) struct Node {
     pub(super) ensemble: OnceLock<Ensemble>,
     /// Where a reconfiguration wants clients to be served.
     pub(super) client_port: watch::Sender<Option<HostPort>>,
-    /// Whose workers help to write to many sockets. Set before the first connection.
-    pub(super) workers: OnceLock<Handle>,
     own: Weak<Self>,
 }
 
@@ -92,7 +85,6 @@ impl Node {
             written: Mutex::new(Namespaces::new(Direction::Write)),
             ensemble: OnceLock::new(),
             client_port: watch::Sender::new(None),
-            workers: OnceLock::new(),
             own: own.clone(),
         })
     }
@@ -116,22 +108,14 @@ impl Node {
             if let Some(ensemble) = self.ensemble.get() {
                 ensemble.flush();
             }
-            self.flush(touched);
+            for connection in touched {
+                connection.flush();
+            }
             // Whoever came while the replica was ours left its work to us.
             if self.inbox.lock().is_empty() {
                 return;
             }
         }
-    }
-
-    fn flush(&self, mut touched: Vec<Arc<Connection>>) {
-        if let Some(workers) = self.workers.get() {
-            while touched.len() > SOCKETS_PER_THREAD {
-                let share = touched.split_off(touched.len() - SOCKETS_PER_THREAD);
-                workers.spawn(async move { share.iter().for_each(|connection| connection.flush()) });
-            }
-        }
-        touched.iter().for_each(|connection| connection.flush());
     }
 
     /// Whether the core knows the time; tells it if not, which may end its role and close connections. The caller holds no lock.

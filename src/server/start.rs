@@ -109,7 +109,6 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     let log_thread =
         start_log_thread(LogThread { node: Arc::clone(&node), journal, snapshots, incoming, config_files, warning_threshold_ms })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    node.workers.get_or_init(|| runtime.handle().clone());
     let served = runtime.block_on(serve(Arc::clone(&node), &place, &settings, started));
     member::leave(&node);
     runtime.shutdown_background();
