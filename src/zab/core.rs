@@ -317,27 +317,13 @@ impl Core {
 
 #[cfg(test)]
 mod tests {
-    use super::super::membership::Configuration;
     use super::super::output::{Reason, RoleChange};
     use super::super::packet::Packet;
-    use super::super::quorum::QuorumVerifier;
-    use super::super::{HistoryLimits, Zab};
+    use super::super::{Zab, fixture};
     use super::*;
 
     fn settings() -> Settings {
-        let verifier = QuorumVerifier::majority((1..=3).map(ServerId));
-        Settings {
-            server_id: ServerId(1),
-            membership: Membership::new(Configuration::of(0, verifier)),
-            reader: None,
-            is_standalone: false,
-            timing: Timing::new(2000, 10, 5),
-            history: HistoryLimits::default(),
-            reads_disk: true,
-            forces_snapshot: false,
-            has_observer_masters: false,
-            seed: 1,
-        }
+        Settings { reads_disk: true, ..fixture::settings(1) }
     }
 
     /// Server 1, whose disk answers everything at once.

@@ -6,8 +6,8 @@ use super::super::core::Core;
 use super::{COUNTER_MAX, Leader, Phase, Reason};
 use crate::ids::{Epoch, ServerId, Zxid};
 use crate::zab::{
-    CloseReason, Configuration, HistoryLimits, Input, Introduction, LinkId, Membership, Notification, Output, Packet, QuorumVerifier,
-    Recovered, ServerState, Settings, Timing, Vote, Zab,
+    CloseReason, Configuration, Input, Introduction, LinkId, Membership, Notification, Output, Packet, Recovered, ServerState, Settings,
+    Vote, Zab, fixture,
 };
 
 const LINK: LinkId = LinkId(7);
@@ -18,20 +18,7 @@ fn zxid(epoch: i64, counter: u32) -> Zxid {
 
 /// Server 3 of three.
 fn settings() -> Settings {
-    let verifier = QuorumVerifier::majority((1..=3).map(ServerId));
-    let configuration = Configuration::of(0, verifier);
-    Settings {
-        server_id: ServerId(3),
-        membership: Membership::new(configuration),
-        reader: None,
-        is_standalone: false,
-        timing: Timing::new(2000, 10, 5),
-        history: HistoryLimits::default(),
-        reads_disk: false,
-        forces_snapshot: false,
-        has_observer_masters: false,
-        seed: 1,
-    }
+    fixture::settings(3)
 }
 
 /// Its history ends in 1:9.

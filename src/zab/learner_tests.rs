@@ -2,10 +2,7 @@
 
 use super::{CONNECT_LIMIT_MS, HELD_BYTES_MAX, UNCOMMITTED_BYTES_MAX};
 use crate::ids::{Epoch, ServerId, Zxid};
-use crate::zab::{
-    Configuration, HistoryLimits, Input, LinkId, Membership, Notification, Output, Packet, QuorumVerifier, Reason, Recovered, RoleChange,
-    ServerState, Settings, Timing, Vote, Zab,
-};
+use crate::zab::{Input, LinkId, Notification, Output, Packet, Reason, Recovered, RoleChange, ServerState, Timing, Vote, Zab, fixture};
 
 const INIT_LIMIT_MS: i64 = 20_000;
 
@@ -16,22 +13,8 @@ fn started() -> Zab {
 
 /// The same with a promise in its files.
 fn recovered(accepted_epoch: Epoch) -> Zab {
-    let verifier = QuorumVerifier::majority((1..=3).map(ServerId));
-    let configuration = Configuration::of(0, verifier);
-    let settings = Settings {
-        server_id: ServerId(1),
-        membership: Membership::new(configuration),
-        reader: None,
-        is_standalone: false,
-        timing: Timing::new(2000, 10, 5),
-        history: HistoryLimits::default(),
-        reads_disk: false,
-        forces_snapshot: false,
-        has_observer_masters: false,
-        seed: 1,
-    };
     let recovered = Recovered { accepted_epoch: Some(accepted_epoch), current_epoch: Some(Epoch(0)), ..Recovered::default() };
-    Zab::start(settings, recovered, 0, &mut Vec::new())
+    Zab::start(fixture::settings(1), recovered, 0, &mut Vec::new())
 }
 
 /// Lets it follow server 3, and tell that who it is.

@@ -21,6 +21,8 @@ mod confirmation;
 mod core;
 mod discovery;
 mod election;
+#[cfg(test)]
+mod fixture;
 mod history;
 mod input;
 mod leader;

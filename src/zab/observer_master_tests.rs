@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use crate::ids::{Epoch, ServerId, Zxid};
 use crate::zab::{
-    CloseReason, Configuration, HistoryLimits, Input, Introduction, LinkId, Membership, Notification, Output, Packet, QuorumVerifier,
-    Recovered, Rider, RiderKind, ServerState, Settings, Timing, Vote, Zab,
+    CloseReason, Configuration, Input, Introduction, LinkId, Membership, Notification, Output, Packet, Recovered, Rider, RiderKind,
+    ServerState, Settings, Vote, Zab, fixture,
 };
 
 const TICK_MS: i64 = 2000;
@@ -30,20 +30,9 @@ struct Follower {
 
 impl Follower {
     fn serving() -> Self {
-        let configuration =
-            Configuration { observers: [ServerId(9)].into(), ..Configuration::of(0, QuorumVerifier::majority((1..=3).map(ServerId))) };
-        let settings = Settings {
-            server_id: ServerId(1),
-            membership: Membership::new(configuration),
-            reader: None,
-            is_standalone: false,
-            timing: Timing::new(TICK_MS, 10, 5),
-            history: HistoryLimits::default(),
-            reads_disk: true,
-            forces_snapshot: false,
-            has_observer_masters: true,
-            seed: 1,
-        };
+        let configuration = Configuration { observers: [ServerId(9)].into(), ..fixture::voters(3) };
+        let membership = Membership::new(configuration);
+        let settings = Settings { membership, reads_disk: true, has_observer_masters: true, ..fixture::settings(1) };
         let recovered = Recovered { accepted_epoch: Some(Epoch(1)), current_epoch: Some(Epoch(1)), ..Recovered::default() };
         let mut follower = Self { zab: Zab::start(settings, recovered, 0, &mut Vec::new()), outputs: Vec::new(), now_ms: 0 };
         for (from, state) in [(2, ServerState::Following), (3, ServerState::Leading)] {

@@ -2,8 +2,8 @@
 
 use crate::ids::{Epoch, ServerId, Zxid};
 use crate::zab::{
-    Configuration, HistoryLimits, Input, LinkId, Membership, Notification, Output, Packet, QuorumVerifier, Reason, Recovered, RoleChange,
-    ServerState, Settings, Timing, Vote, Zab,
+    Configuration, Input, LinkId, Membership, Notification, Output, Packet, Reason, Recovered, RoleChange, ServerState, Settings, Timing,
+    Vote, Zab, fixture,
 };
 
 const INIT_LIMIT_MS: i64 = 5000;
@@ -17,20 +17,10 @@ struct Observer {
 
 impl Observer {
     fn elected(has_observer_masters: bool, reconnect_max_ms: i64) -> Self {
-        let verifier = QuorumVerifier::majority((1..=4).map(ServerId));
-        let configuration = Configuration { observers: [ServerId(9)].into(), ..Configuration::of(0, verifier) };
-        let settings = Settings {
-            server_id: ServerId(9),
-            membership: Membership::new(configuration),
-            reader: None,
-            is_standalone: false,
-            timing: Timing { observer_reconnect_max_ms: reconnect_max_ms, ..Timing::new(500, 10, 4) },
-            history: HistoryLimits::default(),
-            reads_disk: false,
-            forces_snapshot: false,
-            has_observer_masters,
-            seed: 1,
-        };
+        let configuration = Configuration { observers: [ServerId(9)].into(), ..fixture::voters(4) };
+        let membership = Membership::new(configuration);
+        let timing = Timing { observer_reconnect_max_ms: reconnect_max_ms, ..Timing::new(500, 10, 4) };
+        let settings = Settings { membership, timing, has_observer_masters, ..fixture::settings(9) };
         let recovered = Recovered { accepted_epoch: Some(Epoch(1)), current_epoch: Some(Epoch(1)), ..Recovered::default() };
         let mut observer = Self { zab: Zab::start(settings, recovered, 0, &mut Vec::new()), outputs: Vec::new(), now_ms: 0 };
         observer.hear_votes();
