@@ -19,10 +19,10 @@ final class Crowd implements AutoCloseable {
         void with(CuratorFramework client) throws Exception;
     }
 
-    Crowd(int size) {
+    Crowd(int size) throws InterruptedException {
         String namespace = Support.freshNamespace();
         for (int i = 0; i < size; i++) {
-            clients.add(Support.curator(namespace));
+            clients.add(Support.connectedCurator(namespace));
         }
     }
 

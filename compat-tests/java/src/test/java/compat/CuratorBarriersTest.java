@@ -22,7 +22,7 @@ class CuratorBarriersTest {
     private Crowd crowd;
 
     @BeforeEach
-    void connect() {
+    void connect() throws InterruptedException {
         crowd = new Crowd(3);
     }
 

@@ -38,7 +38,7 @@ class CuratorCountersTest {
     private Crowd crowd;
 
     @BeforeEach
-    void connect() {
+    void connect() throws InterruptedException {
         crowd = new Crowd(3);
     }
 

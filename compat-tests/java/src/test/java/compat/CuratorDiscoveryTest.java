@@ -24,7 +24,7 @@ class CuratorDiscoveryTest {
     private Crowd crowd;
 
     @BeforeEach
-    void connect() {
+    void connect() throws InterruptedException {
         crowd = new Crowd(2);
     }
 

@@ -33,7 +33,7 @@ class CuratorLocksTest {
     private Crowd crowd;
 
     @BeforeEach
-    void connect() {
+    void connect() throws InterruptedException {
         crowd = new Crowd(3);
     }
 

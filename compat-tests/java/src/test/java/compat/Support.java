@@ -95,13 +95,27 @@ final class Support {
         return curator(namespace, ADDRESS, SESSION_MS);
     }
 
+    /** A client whose listeners have heard that it is connected: recipes that are told of it later tell their own listeners of old values. */
+    static CuratorFramework connectedCurator(String namespace) throws InterruptedException {
+        CuratorFramework client = unstarted(namespace, ADDRESS, SESSION_MS);
+        CountDownLatch told = new CountDownLatch(1);
+        client.getConnectionStateListenable().addListener((source, state) -> told.countDown());
+        client.start();
+        assertTrue(told.await(PATIENCE_SECONDS, TimeUnit.SECONDS), "connected");
+        return client;
+    }
+
     static CuratorFramework curator(String namespace, String address, int timeoutMs) {
-        CuratorFramework client = CuratorFrameworkFactory.builder()
+        CuratorFramework client = unstarted(namespace, address, timeoutMs);
+        client.start();
+        return client;
+    }
+
+    private static CuratorFramework unstarted(String namespace, String address, int timeoutMs) {
+        return CuratorFrameworkFactory.builder()
             .connectString(address).namespace(namespace)
             .sessionTimeoutMs(timeoutMs).connectionTimeoutMs(5_000)
             .retryPolicy(new RetryNTimes(50, 100)).build();
-        client.start();
-        return client;
     }
 
     /** Collects the states of a connection after the first one, which may be told before or after this call. */
